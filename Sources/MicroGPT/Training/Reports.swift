@@ -1,0 +1,69 @@
+// What a training run tells whoever watches it. Values only: how they are shown (a live line,
+// JSON, CSV, a curve) is the business of the command line.
+
+/// The state of a run after one optimizer step.
+public struct StepReport: Sendable, Equatable {
+  /// Steps done, counted from 1; on resume it goes on where the saved run stopped.
+  public var step: Int
+  /// The step at which the run will end.
+  public var totalSteps: Int
+  /// Mean training loss of this step's batch, nats per token.
+  public var loss: Double
+  public var learningRate: Double
+  /// Global norm of the gradient before clipping.
+  public var gradientNorm: Double
+  /// Wall-clock time of this step, milliseconds.
+  public var stepMilliseconds: Double
+  /// Throughput over the last reporting interval.
+  public var tokensPerSecond: Double
+  /// Model floating-point operations per second over the measured peak, 0 … 1; nil if unmeasured.
+  public var shareOfPeak: Double?
+  /// Seconds since this process began training.
+  public var elapsedSeconds: Double
+  /// Peak resident memory of the process, bytes.
+  public var peakResidentByteCount: Int
+
+  public init(
+    step: Int, totalSteps: Int, loss: Double, learningRate: Double, gradientNorm: Double,
+    stepMilliseconds: Double, tokensPerSecond: Double, shareOfPeak: Double?,
+    elapsedSeconds: Double, peakResidentByteCount: Int
+  ) {
+    self.step = step
+    self.totalSteps = totalSteps
+    self.loss = loss
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.stepMilliseconds = stepMilliseconds
+    self.tokensPerSecond = tokensPerSecond
+    self.shareOfPeak = shareOfPeak
+    self.elapsedSeconds = elapsedSeconds
+    self.peakResidentByteCount = peakResidentByteCount
+  }
+}
+
+/// The result of walking the whole validation split once.
+public struct EvaluationReport: Sendable, Equatable {
+  public var step: Int
+  /// Mean loss, nats per token.
+  public var loss: Double
+  /// exp(loss).
+  public var perplexity: Double
+  /// Total negative log-likelihood in bits over the bytes of text that the tokens stand for.
+  public var bitsPerByte: Double
+  /// Tokens predicted.
+  public var tokenCount: Int
+  /// Whether this is the lowest validation loss of the run so far.
+  public var isBest: Bool
+
+  public init(
+    step: Int, loss: Double, perplexity: Double, bitsPerByte: Double, tokenCount: Int,
+    isBest: Bool
+  ) {
+    self.step = step
+    self.loss = loss
+    self.perplexity = perplexity
+    self.bitsPerByte = bitsPerByte
+    self.tokenCount = tokenCount
+    self.isBest = isBest
+  }
+}

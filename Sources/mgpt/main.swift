@@ -1,0 +1,2 @@
+// Picks the subcommand and maps errors to messages and exit codes.
+import MicroGPT

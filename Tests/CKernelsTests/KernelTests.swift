@@ -1,0 +1,3 @@
+// The kernel checks, run as Swift tests.
+import CKernels
+import Testing

@@ -1,0 +1,2 @@
+// End-to-end checks of the command line.
+import Testing
