@@ -1,5 +1,9 @@
 /* The only header that Swift sees. */
 #ifndef MG_CKERNELS_H
 #define MG_CKERNELS_H
+#include "mg_cpu.h"
+#include "mg_kernels.h"
+#include "mg_ops.h"
+#include "mg_pool.h"
 #include "mg_system.h"
 #endif

@@ -1,0 +1,164 @@
+/* Attention over a batch: which worker takes which head. See mg_ops.h. */
+#include "ops.h"
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    const mg_context *context;
+    const mg_attention *attention;
+    const float *dout;
+    float *dqkv;
+} attention_job;
+
+static size_t row_width(const mg_attention *a) {
+    return (a->heads + 2 * a->kv_heads) * a->head_width;
+}
+
+/* The description of query head `h` of sequence `b`. */
+static mg_attention_head describe(const mg_attention *a, size_t b, size_t h, float *scratch) {
+    size_t d = a->head_width, width = row_width(a), g = h / (a->heads / a->kv_heads);
+    const float *rows = a->qkv + b * a->time * width;
+    int cached = a->keys != NULL;
+    return (mg_attention_head){
+        .query_count = a->time,
+        .key_count = cached ? a->key_count : a->time,
+        .head_width = d,
+        .position = cached ? a->position : 0,
+        .q = rows + h * d,
+        .k = cached ? a->keys + g * d : rows + (a->heads + g) * d,
+        .v = cached ? a->values + g * d : rows + (a->heads + a->kv_heads + g) * d,
+        .ld_q = width,
+        .ld_kv = cached ? a->kv_heads * d : width,
+        .scale = 1.0f / sqrtf((float)d),
+        .out = a->out + b * a->time * a->heads * d + h * d,
+        .ld_out = a->heads * d,
+        .lse = a->lse ? a->lse + (b * a->heads + h) * a->time : NULL,
+        .scratch = scratch,
+    };
+}
+
+static float *scratch_of(const mg_context *context, size_t worker) {
+    return context->scratch + worker * context->scratch_per_worker;
+}
+
+static void forward_worker(void *argument, size_t worker, size_t workers) {
+    const attention_job *job = argument;
+    const mg_attention *a = job->attention;
+    mg_range units = mg_share(a->batch * a->heads, 1, worker, workers);
+    for (size_t u = units.first; u < units.end; u++) {
+        mg_attention_head head =
+            describe(a, u / a->heads, u % a->heads, scratch_of(job->context, worker));
+        job->context->kernels->attention_forward_f32(&head);
+    }
+}
+
+/* All query heads of one key/value head are one unit: it owns its part of dk and dv. */
+static void backward_worker(void *argument, size_t worker, size_t workers) {
+    const attention_job *job = argument;
+    const mg_attention *a = job->attention;
+    size_t d = a->head_width, width = row_width(a), group = a->heads / a->kv_heads;
+    mg_range units = mg_share(a->batch * a->kv_heads, 1, worker, workers);
+    for (size_t u = units.first; u < units.end; u++) {
+        size_t b = u / a->kv_heads, g = u % a->kv_heads;
+        float *rows = job->dqkv + b * a->time * width;
+        mg_attention_gradient gradient = {
+            .head = describe(a, b, g * group, scratch_of(job->context, worker)),
+            .group_size = group,
+            .group_stride_q = d,
+            .group_stride_out = d,
+            .group_stride_lse = a->time,
+            .dout = job->dout + b * a->time * a->heads * d + g * group * d,
+            .dq = rows + g * group * d,
+            .dk = rows + (a->heads + g) * d,
+            .dv = rows + (a->heads + a->kv_heads + g) * d,
+        };
+        job->context->kernels->attention_backward_f32(&gradient);
+    }
+}
+
+static double attention_flops(const mg_attention *a) {
+    size_t keys = a->keys ? a->key_count : a->time;
+    return 4.0 * (double)(a->batch * a->heads * a->time) * (double)(keys * a->head_width);
+}
+
+void mg_attention_forward(const mg_context *context, const mg_attention *attention) {
+    attention_job job = {.context = context, .attention = attention};
+    mg_dispatch(context, attention_flops(attention) >= MG_SERIAL_FLOPS, forward_worker, &job);
+}
+
+void mg_attention_backward(const mg_context *context, const mg_attention *attention,
+                           const float *dout, float *dqkv) {
+    attention_job job = {context, attention, dout, dqkv};
+    mg_dispatch(context, attention_flops(attention) >= MG_SERIAL_FLOPS, backward_worker, &job);
+}
+
+size_t mg_attention_scratch(const mg_kernels *kernels, size_t key_count, size_t head_width,
+                            int backward) {
+    return kernels->attention_scratch(key_count, head_width, backward);
+}
+
+void mg_cache_append(const mg_attention *a, float *keys, float *values) {
+    size_t width = row_width(a), part = a->kv_heads * a->head_width;
+    for (size_t t = 0; t < a->time; t++) {
+        const float *row = a->qkv + t * width + a->heads * a->head_width;
+        memcpy(keys + (a->position + t) * part, row, part * sizeof *row);
+        memcpy(values + (a->position + t) * part, row + part, part * sizeof *row);
+    }
+}
+
+void mg_rope_table(size_t positions, size_t half, double base, float *cosine, float *sine) {
+    for (size_t i = 0; i < half; i++) {
+        double frequency = pow(base, -(double)i / (double)half);
+        for (size_t p = 0; p < positions; p++) {
+            cosine[p * half + i] = (float)cos((double)p * frequency);
+            sine[p * half + i] = (float)sin((double)p * frequency);
+        }
+    }
+}
+
+typedef struct {
+    const mg_context *context;
+    const mg_rope *rope;
+    float *qkv;
+    const float *rotated;
+} rope_job;
+
+static void rope_worker(void *argument, size_t worker, size_t workers) {
+    const rope_job *job = argument;
+    const mg_rope *p = job->rope;
+    const mg_kernels *f = job->context->kernels;
+    size_t d = p->head_width, half = p->cosine ? d / 2 : 0, turning = p->heads + p->kv_heads;
+    size_t width = (turning + p->kv_heads) * d;
+    mg_range rows = mg_share(p->batch * p->time, 1, worker, workers);
+    for (size_t r = rows.first; r < rows.end; r++) {
+        size_t at = (p->position + r % p->time) * half;
+        for (size_t h = 0; h < turning; h++) {
+            size_t offset = r * width + h * d;
+            float *factor = p->factors ? p->factors + r * turning + h : NULL;
+            if (job->rotated) {
+                f->rope_backward_f32(half, p->cosine + at, p->sine + at, p->normalize,
+                                     factor ? *factor : 1.0f, job->rotated + offset,
+                                     job->qkv + offset);
+            } else {
+                float r1 = f->rope_f32(half, p->cosine + at, p->sine + at, p->normalize, p->epsilon,
+                                       job->qkv + offset);
+                if (factor) *factor = r1;
+            }
+        }
+    }
+}
+
+static void rope_run(rope_job job) {
+    const mg_rope *p = job.rope;
+    size_t bytes = p->batch * p->time * (p->heads + p->kv_heads) * p->head_width * sizeof(float);
+    mg_dispatch(job.context, bytes >= MG_SERIAL_BYTES, rope_worker, &job);
+}
+
+void mg_rope_forward(const mg_context *context, const mg_rope *rope, float *qkv) {
+    rope_run((rope_job){context, rope, qkv, NULL});
+}
+
+void mg_rope_backward(const mg_context *context, const mg_rope *rope, const float *qkv,
+                      float *dqkv) {
+    rope_run((rope_job){context, rope, dqkv, qkv});
+}

@@ -1,0 +1,193 @@
+/* Threaded operations: what a graph operation calls, whole tensors at a time.
+ *
+ * They partition work over the pool, call kernels through the table and allocate nothing: scratch
+ * comes with the context. Results are the same bits for any number of workers: a sum is never split
+ * by worker, only by fixed blocks added in fixed order. Operations too small to share run on the
+ * caller alone. All tensors are dense, row-major float32; letters: B batch, T time, C width, F
+ * hidden width, H query heads, G key/value heads, D head width, V vocabulary; rows = B*T. */
+#ifndef MG_OPS_H
+#define MG_OPS_H
+#include <stddef.h>
+#include <stdint.h>
+#include "mg_kernels.h"
+#include "mg_pool.h"
+
+/* What every operation needs. */
+typedef struct {
+    mg_pool *pool;
+    const mg_kernels *kernels;
+    float *scratch;            /* workers * scratch_per_worker floats, 64-byte aligned */
+    size_t scratch_per_worker; /* floats, a multiple of 16 */
+    float *shared;             /* mg_shared_scratch(...) floats */
+} mg_context;
+
+/* ---- Matrix multiply ------------------------------------------------------------------------- */
+
+/* Which operands are stored transposed. c is (m, n), the summed dimension is k. */
+typedef enum {
+    MG_NN, /* a (m, k), b (k, n): dx = dy W */
+    MG_NT, /* a (m, k), b (n, k): y = x W^T, weights are (out, in) */
+    MG_TN  /* a (k, m), b (k, n): dW = dy^T x */
+} mg_form;
+
+/* c = a b [+ c] [+ bias (n)]. accumulate and bias exclude each other where k > 0. */
+void mg_matmul(const mg_context *context, mg_form form, size_t m, size_t n, size_t k,
+               const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc,
+               const float *bias, int accumulate);
+
+/* Scratch per worker of mg_matmul, floats. */
+size_t mg_matmul_scratch(const mg_kernels *kernels);
+
+/* y[j] += sum over rows of x (rows, n): the gradient of a bias. */
+void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float *x, float *y);
+
+/* ---- Attention ---------------------------------------------------------------------------------
+ */
+
+/* Causal self-attention. Queries are always read from qkv (B*T, (H + 2G) * D), whose columns are
+ * all query heads, then key heads, then value heads. Keys and values come from there too, or from a
+ * cache of one sequence where `keys` is not NULL. */
+typedef struct {
+    size_t batch, time, heads, kv_heads, head_width;
+    const float *qkv;
+    const float *keys, *values; /* (key_count, G * D) each, or NULL */
+    size_t key_count;           /* rows of the cache that are valid; ignored without one */
+    size_t position;            /* of the first query in the cache; 0 without one */
+    float *out;                 /* (B*T, H * D) */
+    float *lse;                 /* (B, H, T), or NULL in inference */
+} mg_attention;
+
+void mg_attention_forward(const mg_context *context, const mg_attention *attention);
+
+/* dqkv (B*T, (H + 2G) * D) is overwritten. Not with a cache. */
+void mg_attention_backward(const mg_context *context, const mg_attention *attention,
+                           const float *dout, float *dqkv);
+
+size_t mg_attention_scratch(const mg_kernels *kernels, size_t key_count, size_t head_width,
+                            int backward);
+
+/* Writes the key and value columns of qkv into a cache from row `position` on. */
+void mg_cache_append(const mg_attention *attention, float *keys, float *values);
+
+/* Cosine and sine of position * base^(-i / half), (positions, half) each, computed in double. */
+void mg_rope_table(size_t positions, size_t half, double base, float *cosine, float *sine);
+
+/* Rotates (and with `normalize` first normalises) the query and key heads of qkv in place; row r
+ * stands at position + r mod T. factors (B*T, H + G) receives the normalisation's factors. */
+typedef struct {
+    size_t batch, time, heads, kv_heads, head_width, position;
+    const float *cosine, *sine; /* (positions, D / 2), or NULL: no rotation */
+    int normalize;
+    float epsilon;
+    float *factors; /* or NULL where not normalised or no gradient is wanted */
+} mg_rope;
+
+void mg_rope_forward(const mg_context *context, const mg_rope *rope, float *qkv);
+void mg_rope_backward(const mg_context *context, const mg_rope *rope, const float *qkv,
+                      float *dqkv);
+
+/* ---- Normalisation
+ * --------------------------------------------------------------------------------- */
+
+typedef enum { MG_RMSNORM, MG_LAYERNORM } mg_norm_kind;
+
+/* [sum = x + add;] y = norm(x) * gain + bias, rows of width n. stats (rows, 2): mean and factor. */
+typedef struct {
+    mg_norm_kind kind;
+    size_t rows, n;
+    float epsilon;
+    const float *x, *add; /* add may be NULL */
+    float *sum;           /* NULL with add; may be x or add */
+    const float *gain, *bias;
+    float *y, *stats;
+} mg_norm;
+
+void mg_norm_forward(const mg_context *context, const mg_norm *norm);
+
+/* dx [+]= gradient of the normalised row (norm->sum or norm->x); dgain, dbias +=. dx may be dy. */
+void mg_norm_backward(const mg_context *context, const mg_norm *norm, const float *dy, float *dx,
+                      int accumulate, float *dgain, float *dbias);
+
+/* ---- Activations, element by element
+ * ------------------------------------------------------------------ */
+
+typedef enum { MG_RELU, MG_RELU2, MG_GELU, MG_SWIGLU } mg_activation;
+
+/* x (rows, f) -> y (rows, f); for MG_SWIGLU x is (rows, 2f): gate columns, then up columns. */
+void mg_activation_forward(const mg_context *context, mg_activation kind, size_t rows, size_t f,
+                           const float *x, float *y);
+/* Overwrites dx, which has the shape of x. */
+void mg_activation_backward(const mg_context *context, mg_activation kind, size_t rows, size_t f,
+                            const float *x, const float *dy, float *dx);
+
+void mg_add(const mg_context *context, size_t n, const float *a, const float *b, float *y);
+void mg_accumulate(const mg_context *context, size_t n, const float *x, float *y);
+void mg_zero(const mg_context *context, size_t n, float *x);
+
+/* y = dropout(x), see dropout_f32; backward is the same call on the gradient. In place allowed. */
+void mg_dropout(const mg_context *context, size_t n, uint64_t key, float rate, const float *x,
+                float *y);
+
+/* ---- Embedding
+ * --------------------------------------------------------------------------------------------- */
+
+/* y (B*T, C) = scale * table[token] [+ positions[position + t]]. tokens are in 0 ... V-1. */
+typedef struct {
+    size_t batch, time, width, position;
+    const int32_t *tokens; /* (B*T) */
+    float scale;
+} mg_embedding;
+
+void mg_embedding_forward(const mg_context *context, const mg_embedding *e, const float *table,
+                          const float *positions, float *y);
+/* dtable and dpositions +=; dpositions may be NULL. */
+void mg_embedding_backward(const mg_context *context, const mg_embedding *e, const float *dy,
+                           float *dtable, float *dpositions);
+
+/* ---- Output head and loss
+ * -------------------------------------------------------------------------------------- */
+
+/* Cross-entropy of x (rows, C) through the head weight (V, C), `chunk` rows at a time: logits of
+ * the whole batch never exist. Targets below 0 are ignored. With dx, also the gradients of
+ * weight_per_token * (sum of losses): dx [+]=, dhead +=. */
+typedef struct {
+    size_t rows, width, vocabulary, chunk;
+    const float *x, *head;
+    const int32_t *targets;
+    float cap;
+    float weight_per_token;
+    float *logits; /* (chunk, V) work space */
+    float *losses; /* (rows) */
+    float *dx;     /* or NULL */
+    int accumulate;
+    float *dhead;
+} mg_loss;
+
+/* Returns the sum of the losses, added in order of rows in double. */
+double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss);
+
+/* x = cap * tanh(x / cap). */
+void mg_soft_cap(const mg_context *context, size_t n, float cap, float *x);
+
+/* ---- Optimizer
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+/* A range of the parameter arena with a common weight decay. */
+typedef struct {
+    size_t offset, count;
+    float weight_decay;
+} mg_segment;
+
+/* AdamW on all segments; h->weight_decay is replaced by each segment's. */
+void mg_adamw_step(const mg_context *context, const mg_adamw *h, const mg_segment *segments,
+                   size_t segment_count, const float *g, float *p, float *m, float *v);
+
+/* Sum of squares in double, by fixed blocks. */
+double mg_sum_squares(const mg_context *context, size_t n, const float *x);
+
+/* Floats of mg_context.shared that all operations together need for rows of width n and
+ * element counts up to `elements`. */
+size_t mg_shared_scratch(size_t width, size_t elements);
+
+#endif

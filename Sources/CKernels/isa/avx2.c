@@ -1,0 +1,24 @@
+/* Back end avx2. 6 x 16: 12 accumulators, 2 vectors of b and a broadcast in 16 registers. */
+#if defined(__x86_64__)
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <immintrin.h>
+#include "../include/mg_kernels.h"
+#include "target.h"
+
+MG_TARGET_BEGIN("avx2,fma,f16c")
+#include "../vec/vec_avx2.h"
+enum { MG_MR = 6, MG_NRV = 2 };
+#include "bodies.inl.h"
+
+const mg_kernels mg_kernels_avx2 = {
+    .isa = MG_ISA_AVX2,
+    .vector_width = VN,
+    .mr = MG_MR,
+    .nr = MG_NR,
+#include "table.inl.h"
+};
+MG_TARGET_END
+#endif

@@ -1,0 +1,14 @@
+/* All kernel bodies and the table of one back end. Included once per isa/<name>.c, inside its
+ * attribute region and after its vector header and tile constants (MG_MR, MG_NRV). Everything is
+ * static: a shared inline function compiled for one instruction set must never be the copy that the
+ * linker keeps for another. */
+#include "../kernels/math.inl.h"
+#include "../kernels/elementwise.inl.h"
+#include "../kernels/reduce.inl.h"
+#include "../kernels/norm.inl.h"
+#include "../kernels/softmax.inl.h"
+#include "../kernels/rope.inl.h"
+#include "../kernels/gemm.inl.h"
+#include "../kernels/gemv.inl.h"
+#include "../kernels/attention.inl.h"
+#include "../kernels/adamw.inl.h"

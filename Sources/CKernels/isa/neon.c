@@ -1,0 +1,21 @@
+/* Back end neon. 8 x 12: 24 accumulators, 3 vectors of b and 2 of a in 32 registers. */
+#if defined(__aarch64__)
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <arm_neon.h>
+#include "../include/mg_kernels.h"
+
+#include "../vec/vec_neon.h"
+enum { MG_MR = 8, MG_NRV = 3 };
+#include "bodies.inl.h"
+
+const mg_kernels mg_kernels_neon = {
+    .isa = MG_ISA_NEON,
+    .vector_width = VN,
+    .mr = MG_MR,
+    .nr = MG_NR,
+#include "table.inl.h"
+};
+#endif

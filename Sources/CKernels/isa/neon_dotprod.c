@@ -1,0 +1,24 @@
+/* Back end neon_dotprod. 8 x 12, as in neon.c; the dot product serves the INT8 kernels. */
+#if defined(__aarch64__)
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include <arm_neon.h>
+#include "../include/mg_kernels.h"
+#include "target.h"
+
+MG_TARGET_BEGIN("arch=armv8.2-a+dotprod+fp16")
+#include "../vec/vec_neon.h"
+enum { MG_MR = 8, MG_NRV = 3 };
+#include "bodies.inl.h"
+
+const mg_kernels mg_kernels_neon_dotprod = {
+    .isa = MG_ISA_NEON_DOTPROD,
+    .vector_width = VN,
+    .mr = MG_MR,
+    .nr = MG_NR,
+#include "table.inl.h"
+};
+MG_TARGET_END
+#endif

@@ -1,0 +1,19 @@
+/* Back end scalar. VN is 1: a 4 x 8 tile keeps 32 sums, which the compiler may put into SSE
+ * registers. */
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#include "../include/mg_kernels.h"
+
+#include "../vec/vec_scalar.h"
+enum { MG_MR = 4, MG_NRV = 8 };
+#include "bodies.inl.h"
+
+const mg_kernels mg_kernels_scalar = {
+    .isa = MG_ISA_SCALAR,
+    .vector_width = VN,
+    .mr = MG_MR,
+    .nr = MG_NR,
+#include "table.inl.h"
+};

@@ -1,0 +1,68 @@
+/* Sums, dot products, maxima. Several accumulators, combined in a fixed order. */
+
+static float sum_f32(size_t n, const float *x) {
+    v_f32 s[8];
+    for (int j = 0; j < 8; j++) s[j] = v_zero();
+    size_t i = 0;
+    for (; i + 8 * VN <= n; i += 8 * VN)
+        for (size_t j = 0; j < 8; j++) s[j] = v_add(s[j], v_load(x + i + j * VN));
+    for (size_t j = 0; i < n; i += VN, j++)
+        s[j] = v_add(s[j], v_load_n(x + i, n - i < VN ? n - i : VN, v_zero()));
+    for (int half = 4; half; half /= 2)
+        for (int j = 0; j < half; j++) s[j] = v_add(s[j], s[j + half]);
+    return v_hsum(s[0]);
+}
+
+static float dot_f32(size_t n, const float *a, const float *b) {
+    v_f32 s[4];
+    for (int j = 0; j < 4; j++) s[j] = v_zero();
+    size_t i = 0;
+    for (; i + 4 * VN <= n; i += 4 * VN)
+        for (size_t j = 0; j < 4; j++)
+            s[j] = v_fma(v_load(a + i + j * VN), v_load(b + i + j * VN), s[j]);
+    for (size_t j = 0; i < n; i += VN, j++) {
+        size_t m = n - i < VN ? n - i : VN;
+        s[j] = v_fma(v_load_n(a + i, m, v_zero()), v_load_n(b + i, m, v_zero()), s[j]);
+    }
+    return v_hsum(v_add(v_add(s[0], s[2]), v_add(s[1], s[3])));
+}
+
+static float max_f32(size_t n, const float *x) {
+    v_f32 largest = v_set1(-INFINITY), sum = v_zero();
+    for (size_t i = 0; i < n; i += VN) {
+        v_f32 v = v_load_n(x + i, n - i < VN ? n - i : VN, v_set1(-INFINITY));
+        largest = v_max(v, largest); /* a NaN in v is dropped here ... */
+        sum = v_fma(v_sub(v, v), v_zero(), sum);
+    }
+    /* ... and infinities make v - v NaN too, so look again only then. */
+    if (v_hsum(sum) != 0.0f || n == 0)
+        for (size_t i = 0; i < n; i++)
+            if (x[i] != x[i]) return x[i];
+    return v_hmax(largest);
+}
+
+static void column_sum_f32(size_t rows, size_t n, const float *x, size_t ld, float *y) {
+    for (size_t j = 0; j < n; j += VN) {
+        size_t m = n - j < VN ? n - j : VN;
+        v_f32 s = v_zero();
+        if (m == VN)
+            for (size_t i = 0; i < rows; i++) s = v_add(s, v_load(x + i * ld + j));
+        else
+            for (size_t i = 0; i < rows; i++) s = v_add(s, v_load_n(x + i * ld + j, m, s));
+        v_store_n(y + j, v_add(v_load_n(y + j, m, v_zero()), s), m);
+    }
+}
+
+/* As many sums as the tile of gemm.inl.h has. */
+static float fma_peak_f32(size_t rounds) {
+    enum { SUMS = MG_MR * MG_NRV };
+    v_f32 s[SUMS], a = v_set1(0.999999f), b = v_set1(1e-6f);
+    for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)j);
+    for (size_t i = 0; i < rounds; i++) {
+#pragma clang loop unroll(full)
+        for (int j = 0; j < SUMS; j++) s[j] = v_fma(s[j], a, b);
+    }
+    v_f32 total = v_zero();
+    for (int j = 0; j < SUMS; j++) total = v_add(total, s[j]);
+    return v_hsum(total);
+}

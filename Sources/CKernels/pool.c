@@ -1,0 +1,147 @@
+/* Spin, then sleep. See mg_pool.h. */
+#define _GNU_SOURCE
+#include "mg_pool.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum {
+    SPINS = 4000,              /* about 30 us of pauses before a worker sleeps */
+    SPINS_BEFORE_YIELD = 2000, /* the caller yields then: a worker may have lost its core */
+    STACK_BYTES = 1 << 20      /* musl's default of 128 KiB is small for the tile buffers */
+};
+
+typedef struct {
+    mg_pool *pool;
+    size_t number;
+    pthread_t thread;
+} worker;
+
+struct mg_pool {
+    size_t workers; /* the caller included */
+    worker *others; /* workers - 1 of them */
+    mg_job job;
+    void *argument;
+    _Alignas(64) _Atomic uint64_t generation; /* a new number is a new job */
+    _Alignas(64) _Atomic size_t pending;      /* workers that have not finished it */
+    _Alignas(64) _Atomic size_t sleeping;
+    _Atomic bool stopping;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+};
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory"); /* "yield" is a no-op on the Cortex-A76 */
+#endif
+}
+
+/* Returns the number of the job after `last`. */
+static uint64_t wait_for_job(mg_pool *pool, uint64_t last) {
+    for (int i = 0; i < SPINS; i++) {
+        uint64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
+        if (now != last) return now;
+        relax();
+    }
+    /* The caller raises `generation` before it reads `sleeping`; we raise `sleeping` before we
+     * read `generation`: with sequential consistency one of the two sees the other. */
+    pthread_mutex_lock(&pool->mutex);
+    atomic_fetch_add(&pool->sleeping, 1);
+    uint64_t now;
+    while ((now = atomic_load(&pool->generation)) == last)
+        pthread_cond_wait(&pool->wake, &pool->mutex);
+    atomic_fetch_sub(&pool->sleeping, 1);
+    pthread_mutex_unlock(&pool->mutex);
+    return now;
+}
+
+static void *work(void *argument) {
+    worker *self = argument;
+    mg_pool *pool = self->pool;
+    uint64_t last = 0;
+    for (;;) {
+        last = wait_for_job(pool, last);
+        if (atomic_load_explicit(&pool->stopping, memory_order_relaxed)) return NULL;
+        pool->job(pool->argument, self->number, pool->workers);
+        atomic_fetch_sub_explicit(&pool->pending, 1, memory_order_release);
+    }
+}
+
+/* Publishes a job to all workers. */
+static void announce(mg_pool *pool) {
+    atomic_fetch_add(&pool->generation, 1);
+    if (atomic_load(&pool->sleeping) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+}
+
+mg_pool *mg_pool_create(size_t workers) {
+    if (workers == 0) return NULL;
+    mg_pool *pool = aligned_alloc(64, (sizeof *pool + 63) / 64 * 64);
+    if (!pool) return NULL;
+    *pool = (mg_pool){.workers = 1};
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+    pool->others = calloc(workers, sizeof *pool->others);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    bool complete = pool->others != NULL;
+    size_t started = 0;
+    while (complete && started + 1 < workers) {
+        worker *w = &pool->others[started];
+        *w = (worker){.pool = pool, .number = started + 1};
+        complete = pthread_create(&w->thread, &attributes, work, w) == 0;
+        if (complete) started++;
+    }
+    pthread_attr_destroy(&attributes);
+    pool->workers = started + 1;
+    if (!complete) {
+        mg_pool_destroy(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+void mg_pool_destroy(mg_pool *pool) {
+    if (!pool) return;
+    atomic_store(&pool->stopping, true);
+    announce(pool);
+    for (size_t i = 0; i + 1 < pool->workers; i++) pthread_join(pool->others[i].thread, NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool->others);
+    free(pool);
+}
+
+size_t mg_pool_workers(const mg_pool *pool) { return pool ? pool->workers : 1; }
+
+void mg_pool_run(mg_pool *pool, mg_job job, void *argument) {
+    if (!pool || pool->workers == 1) {
+        job(argument, 0, 1);
+        return;
+    }
+    pool->job = job;
+    pool->argument = argument;
+    atomic_store_explicit(&pool->pending, pool->workers - 1, memory_order_relaxed);
+    announce(pool);
+    job(argument, 0, pool->workers);
+    for (int i = 0; atomic_load_explicit(&pool->pending, memory_order_acquire) > 0; i++)
+        if (i < SPINS_BEFORE_YIELD)
+            relax();
+        else
+            sched_yield();
+}
+
+mg_range mg_share(size_t count, size_t grain, size_t worker, size_t workers) {
+    size_t grains = (count + grain - 1) / grain;
+    size_t first = grains * worker / workers * grain, end = grains * (worker + 1) / workers * grain;
+    return (mg_range){first < count ? first : count, end < count ? end : count};
+}

@@ -1,0 +1,64 @@
+/* The vector operations on AVX2 and FMA, eight lanes. Contract: vec.md. */
+#ifndef MG_VEC_AVX2_H
+#define MG_VEC_AVX2_H
+#include "vec_x86.h"
+
+typedef __m256 v_f32;
+enum { VN = 8 };
+
+MG_INLINE v_f32 v_set1(float a) { return _mm256_set1_ps(a); }
+MG_INLINE v_f32 v_zero(void) { return _mm256_setzero_ps(); }
+MG_INLINE v_f32 v_load(const float *p) { return _mm256_loadu_ps(p); }
+MG_INLINE void v_store(float *p, v_f32 a) { _mm256_storeu_ps(p, a); }
+MG_INLINE __m256i v_first_lanes(size_t n) {
+    __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane);
+}
+MG_INLINE v_f32 v_load_n(const float *p, size_t n, v_f32 fill) {
+    __m256i mask = v_first_lanes(n);
+    return _mm256_blendv_ps(fill, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
+}
+MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
+    _mm256_maskstore_ps(p, v_first_lanes(n), a);
+}
+MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm256_add_ps(a, b); }
+MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm256_sub_ps(a, b); }
+MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm256_mul_ps(a, b); }
+MG_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return _mm256_div_ps(a, b); }
+MG_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return _mm256_fmadd_ps(a, b, c); }
+MG_INLINE v_f32 v_fnma(v_f32 a, v_f32 b, v_f32 c) { return _mm256_fnmadd_ps(a, b, c); }
+MG_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return _mm256_max_ps(a, b); }
+MG_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return _mm256_min_ps(a, b); }
+MG_INLINE v_f32 v_sqrt(v_f32 a) { return _mm256_sqrt_ps(a); }
+MG_INLINE v_f32 v_abs(v_f32 a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+MG_INLINE v_f32 v_copysign(v_f32 a, v_f32 b) {
+    __m256 sign = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_and_ps(sign, b), _mm256_andnot_ps(sign, a));
+}
+MG_INLINE v_f32 v_round(v_f32 a) {
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+MG_INLINE v_f32 v_power_of_two(__m256i n) {
+    __m256i biased = _mm256_add_epi32(n, _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+MG_INLINE v_f32 v_scale2(v_f32 a, v_f32 n) {
+    __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    __m256 first = _mm256_mul_ps(a, v_power_of_two(half));
+    return _mm256_mul_ps(first, v_power_of_two(_mm256_sub_epi32(whole, half)));
+}
+MG_INLINE v_f32 v_gt(v_f32 a, v_f32 b, v_f32 x, v_f32 y) {
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+MG_INLINE float v_hsum(v_f32 a) {
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+MG_INLINE float v_hmax(v_f32 a) {
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* The vector operations on AVX-512, sixteen lanes. Contract: vec.md. */
+#ifndef MG_VEC_AVX512_H
+#define MG_VEC_AVX512_H
+#include "vec_x86.h"
+
+typedef __m512 v_f32;
+enum { VN = 16 };
+
+MG_INLINE v_f32 v_set1(float a) { return _mm512_set1_ps(a); }
+MG_INLINE v_f32 v_zero(void) { return _mm512_setzero_ps(); }
+MG_INLINE v_f32 v_load(const float *p) { return _mm512_loadu_ps(p); }
+MG_INLINE void v_store(float *p, v_f32 a) { _mm512_storeu_ps(p, a); }
+MG_INLINE __mmask16 v_first_lanes(size_t n) { return (__mmask16)((1u << n) - 1u); }
+MG_INLINE v_f32 v_load_n(const float *p, size_t n, v_f32 fill) {
+    return _mm512_mask_loadu_ps(fill, v_first_lanes(n), p);
+}
+MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
+    _mm512_mask_storeu_ps(p, v_first_lanes(n), a);
+}
+MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm512_add_ps(a, b); }
+MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm512_sub_ps(a, b); }
+MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm512_mul_ps(a, b); }
+MG_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return _mm512_div_ps(a, b); }
+MG_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return _mm512_fmadd_ps(a, b, c); }
+MG_INLINE v_f32 v_fnma(v_f32 a, v_f32 b, v_f32 c) { return _mm512_fnmadd_ps(a, b, c); }
+MG_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return _mm512_max_ps(a, b); }
+MG_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return _mm512_min_ps(a, b); }
+MG_INLINE v_f32 v_sqrt(v_f32 a) { return _mm512_sqrt_ps(a); }
+MG_INLINE v_f32 v_abs(v_f32 a) { return _mm512_abs_ps(a); }
+MG_INLINE v_f32 v_copysign(v_f32 a, v_f32 b) {
+    __m512 sign = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_and_ps(sign, b), _mm512_andnot_ps(sign, a));
+}
+MG_INLINE v_f32 v_round(v_f32 a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+MG_INLINE v_f32 v_scale2(v_f32 a, v_f32 n) { return _mm512_scalef_ps(a, n); }
+MG_INLINE v_f32 v_gt(v_f32 a, v_f32 b, v_f32 x, v_f32 y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
+MG_INLINE float v_hsum(v_f32 a) { return _mm512_reduce_add_ps(a); }
+MG_INLINE float v_hmax(v_f32 a) { return _mm512_reduce_max_ps(a); }
+
+#endif

@@ -1,0 +1,52 @@
+/* The vector operations in plain C, one lane. Contract: vec.md. */
+#ifndef MG_VEC_SCALAR_H
+#define MG_VEC_SCALAR_H
+#define MG_INLINE static inline __attribute__((always_inline))
+
+typedef float v_f32;
+enum { VN = 1 };
+
+MG_INLINE v_f32 v_set1(float a) { return a; }
+MG_INLINE v_f32 v_zero(void) { return 0.0f; }
+MG_INLINE v_f32 v_load(const float *p) { return *p; }
+MG_INLINE void v_store(float *p, v_f32 a) { *p = a; }
+MG_INLINE v_f32 v_load_n(const float *p, size_t n, v_f32 fill) { return n ? *p : fill; }
+MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
+    if (n) *p = a;
+}
+MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
+MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return a - b; }
+MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
+MG_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return a / b; }
+MG_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return a * b + c; }
+MG_INLINE v_f32 v_fnma(v_f32 a, v_f32 b, v_f32 c) { return c - a * b; }
+MG_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return a > b ? a : b; }
+MG_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return a < b ? a : b; }
+MG_INLINE v_f32 v_sqrt(v_f32 a) { return sqrtf(a); }
+MG_INLINE v_f32 v_abs(v_f32 a) { return fabsf(a); }
+MG_INLINE v_f32 v_copysign(v_f32 a, v_f32 b) { return copysignf(a, b); }
+/* 1.5 * 2^23: adding it pushes the fraction out of the mantissa, rounding to nearest. */
+MG_INLINE v_f32 v_round(v_f32 a) {
+    volatile float shifted = a + 12582912.0f;
+    return shifted - 12582912.0f;
+}
+MG_INLINE float v_power_of_two(int32_t n) {
+    uint32_t bits = (uint32_t)(n + 127) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+MG_INLINE v_f32 v_scale2(v_f32 a, v_f32 n) {
+    if (n != n) return n;
+    int32_t whole = (int32_t)n, half = whole / 2;
+    return a * v_power_of_two(half) * v_power_of_two(whole - half);
+}
+MG_INLINE v_f32 v_gt(v_f32 a, v_f32 b, v_f32 x, v_f32 y) { return a > b ? x : y; }
+MG_INLINE float v_hsum(v_f32 a) { return a; }
+MG_INLINE float v_hmax(v_f32 a) { return a; }
+MG_INLINE void v_transpose4(const float *src, size_t ld, float *dst, size_t ldd) {
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 4; j++) dst[j * ldd + i] = src[i * ld + j];
+}
+
+#endif

@@ -1,0 +1,17 @@
+/* What the two x86 back ends share: the 4 x 4 transpose on 128-bit registers. */
+#ifndef MG_VEC_X86_H
+#define MG_VEC_X86_H
+#define MG_INLINE static inline __attribute__((always_inline))
+
+MG_INLINE void v_transpose4(const float *src, size_t ld, float *dst, size_t ldd) {
+    __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + ld);
+    __m128 r2 = _mm_loadu_ps(src + 2 * ld), r3 = _mm_loadu_ps(src + 3 * ld);
+    __m128 a = _mm_unpacklo_ps(r0, r1), b = _mm_unpacklo_ps(r2, r3);
+    __m128 c = _mm_unpackhi_ps(r0, r1), d = _mm_unpackhi_ps(r2, r3);
+    _mm_storeu_ps(dst, _mm_movelh_ps(a, b));
+    _mm_storeu_ps(dst + ldd, _mm_movehl_ps(b, a));
+    _mm_storeu_ps(dst + 2 * ldd, _mm_movelh_ps(c, d));
+    _mm_storeu_ps(dst + 3 * ldd, _mm_movehl_ps(d, c));
+}
+
+#endif
