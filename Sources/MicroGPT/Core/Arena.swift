@@ -1,0 +1,76 @@
+// One aligned block of memory with one lifetime: parameters, gradients, activations, a cache.
+// A class because identity is the point: executors of one model share the block of its parameters,
+// and it must outlive all of them.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A zeroed, 64-byte-aligned block of memory, freed with its last owner.
+///
+/// `@unchecked Sendable`: the block itself never changes owner or address; who may write into it is
+/// settled by who runs: one trainer, or one generator, on one thread at a time.
+public final class Arena: @unchecked Sendable {
+  /// The alignment of every arena and of every tensor in it: a cache line, a vector of AVX-512.
+  static let alignment = 64
+
+  /// The first byte.
+  let base: UnsafeMutableRawPointer
+  /// The size asked for.
+  public let byteCount: Int
+
+  /// Reserves `byteCount` zeroed bytes.
+  ///
+  /// *Throws* `MemoryError.exhausted` if the system has no such block.
+  public init(byteCount: Int) throws(MemoryError) {
+    var pointer: UnsafeMutableRawPointer?
+    let size = max(Arena.rounded(byteCount), Arena.alignment)
+    guard posix_memalign(&pointer, Arena.alignment, size) == 0, let pointer else {
+      throw .exhausted(byteCount: byteCount)
+    }
+    memset(pointer, 0, size)
+    base = pointer
+    self.byteCount = byteCount
+  }
+
+  deinit { free(base) }
+
+  /// The block as floats.
+  var floats: UnsafeMutableBufferPointer<Float> {
+    let start = base.assumingMemoryBound(to: Float.self)
+    return UnsafeMutableBufferPointer(start: start, count: byteCount / 4)
+  }
+
+  /// `byteCount` rounded up to a multiple of the alignment.
+  static func rounded(_ byteCount: Int) -> Int {
+    (byteCount + alignment - 1) / alignment * alignment
+  }
+}
+
+/// Memory that could not be had.
+public enum MemoryError: UserFacingError, Equatable {
+  /// The system refused a block.
+  case exhausted(byteCount: Int)
+  /// The plan does not fit into what is available.
+  case doesNotFit(needed: Int, available: Int)
+
+  public var exitCode: ExitCode { .unavailable }
+
+  public var description: String {
+    switch self {
+    case .exhausted(let byteCount):
+      return "out of memory: \(mebibytes(byteCount)) MiB could not be reserved. "
+        + "Use a smaller --batch-size, --context or --embed-dim."
+    case .doesNotFit(let needed, let available):
+      return "not enough memory: \(mebibytes(needed)) MiB needed, \(mebibytes(available)) MiB "
+        + "available. Use a smaller --batch-size with --grad-accum, a smaller --context or "
+        + "--embed-dim; --force tries anyway."
+    }
+  }
+}
+
+private func mebibytes(_ byteCount: Int) -> Int { (byteCount + (1 << 20) - 1) >> 20 }

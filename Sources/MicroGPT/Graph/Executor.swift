@@ -1,0 +1,118 @@
+// Runs a planned graph forward and backward. Everything is decided before the first run; a run
+// allocates nothing. Not for use from two threads at a time.
+
+import CKernels
+
+/// A recorded, planned graph with its memory, ready to be replayed.
+final class Executor {
+  let graph: Graph
+  let plan: MemoryPlan
+  /// Changes from run to run.
+  let state: UnsafeMutablePointer<StepState>
+  private let compute: Compute
+  private let arena: Arena
+  /// Kept alive because the tables below point into them.
+  private let owners: [Arena]
+  private let operations: [any Operation]
+  private let values: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+  private let gradients: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
+
+  /// Reserves the graph's memory.
+  ///
+  /// `gradients` is needed for training graphs: a block like `parameters`. `caches` are the slots
+  /// that the graph's cache tensors name.
+  init(
+    _ graph: Graph, compute: Compute, parameters: Arena, gradients gradientArena: Arena? = nil,
+    caches: [Arena] = []
+  ) throws(MemoryError) {
+    precondition(!graph.isTraining || gradientArena != nil, "training needs a gradient block")
+    self.graph = graph
+    self.compute = compute
+    plan = MemoryPlan(graph)
+    operations = graph.operations
+    let needs = Executor.scratchNeeds(graph, compute.kernels)
+    try compute.reserve(scratchPerWorker: needs.perWorker, shared: needs.shared)
+    arena = try Arena(byteCount: plan.byteCount)
+    owners = [parameters] + (gradientArena.map { [$0] } ?? []) + caches
+    state = .allocate(capacity: 1)
+    state.initialize(to: StepState())
+    let count = graph.tensors.count
+    values = .allocate(capacity: count)
+    values.initialize(repeating: nil, count: count)
+    gradients = .allocate(capacity: count)
+    gradients.initialize(repeating: nil, count: count)
+    for (id, role) in graph.roles.enumerated() {
+      switch role {
+      case .parameter(let offset):
+        values[id] = parameters.base + offset * 4
+        gradients[id] = gradientArena.map { $0.floats.baseAddress.unsafelyUnwrapped + offset }
+      case .cache(let slot):
+        values[id] = caches[slot].base
+      case .input, .constant, .activation:
+        values[id] = plan.valueBlock[id].map { arena.base + plan.blocks[$0].offset }
+        gradients[id] = plan.gradientBlock[id].map {
+          (arena.base + plan.blocks[$0].offset).assumingMemoryBound(to: Float.self)
+        }
+      }
+      if case .constant(let constant) = role { fill(constant, at: values[id]) }
+    }
+  }
+
+  deinit {
+    values.deallocate()
+    gradients.deallocate()
+    state.deallocate()
+  }
+
+  /// Floats of scratch that the graph's operations need: per worker, and shared.
+  static func scratchNeeds(_ graph: Graph, _ kernels: mg_kernels) -> (perWorker: Int, shared: Int) {
+    var perWorker = 0
+    var shared = 0
+    for operation in graph.operations {
+      perWorker = max(perWorker, operation.scratch(kernels))
+      shared = max(shared, operation.sharedScratch)
+    }
+    return (perWorker, shared)
+  }
+
+  /// Runs all operations in order.
+  func forward() {
+    let step = makeStep()
+    for operation in operations { operation.forward(step) }
+  }
+
+  /// Runs the backward of all operations in reverse order; adds into the gradient block.
+  func backward() {
+    precondition(graph.isTraining, "backward of a graph recorded for inference")
+    var step = makeStep()
+    for t in operations.indices.reversed() {
+      step.accumulateBits = plan.accumulateBits[t]
+      operations[t].backward(step)
+    }
+  }
+
+  /// The values of an input, or of a kept tensor after a run.
+  func floats(_ tensor: Tensor) -> UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: makeStep().floats(tensor), count: tensor.shape.count)
+  }
+
+  /// The token ids of an input.
+  func integers(_ tensor: Tensor) -> UnsafeMutableBufferPointer<Int32> {
+    UnsafeMutableBufferPointer(start: makeStep().integers(tensor), count: tensor.shape.count)
+  }
+
+  private func makeStep() -> Step {
+    Step(
+      context: UnsafePointer(compute.context), values: UnsafePointer(values),
+      gradients: UnsafePointer(gradients), state: state, isTraining: graph.isTraining,
+      accumulateBits: 0)
+  }
+
+  private func fill(_ constant: Graph.Constant, at address: UnsafeMutableRawPointer?) {
+    guard let table = address?.assumingMemoryBound(to: Float.self) else { return }
+    switch constant {
+    case .rotaryTable(let positions, let half, let base):
+      mg_rope_table(positions, half, base, table, table + positions * half)
+    }
+  }
+}

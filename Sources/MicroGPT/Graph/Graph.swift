@@ -1,0 +1,89 @@
+// Records operations and checks shapes while recording. A graph is recorded once for fixed sizes,
+// planned (MemoryPlan.swift) and replayed (Executor.swift). It knows no models, files or text.
+// The recording methods stand beside their operations in Operations/.
+
+/// A list of operations on tensors.
+struct Graph: Sendable {
+  /// Where a tensor's memory comes from.
+  enum Role: Sendable {
+    /// Part of the parameter block, from this element on; gradients at the same place.
+    case parameter(offset: Int)
+    /// Filled by the caller before a run.
+    case input
+    /// Computed once, when the executor is made.
+    case constant(Constant)
+    /// Part of a key/value cache, by slot.
+    case cache(slot: Int)
+    /// Computed by an operation.
+    case activation
+  }
+
+  /// Values that depend on sizes only.
+  enum Constant: Equatable, Sendable {
+    /// Rows of cosines, then rows of sines: (2, positions, half).
+    case rotaryTable(positions: Int, half: Int, base: Double)
+  }
+
+  /// Whether backward will be run.
+  let isTraining: Bool
+  private(set) var tensors: [Tensor] = []
+  private(set) var roles: [Role] = []
+  private(set) var operations: [any Operation] = []
+  /// Tensors that must still hold their values after the run.
+  private(set) var kept: Set<Int> = []
+
+  init(isTraining: Bool) { self.isTraining = isTraining }
+
+  /// A parameter; the same `offset` gives the same tensor, so shared weights are one tensor.
+  mutating func parameter(offset: Int, shape: Shape) -> Tensor {
+    for (tensor, role) in zip(tensors, roles) {
+      if case .parameter(offset) = role {
+        precondition(tensor.shape == shape, "parameter is \(tensor.shape), asked for \(shape)")
+        return tensor
+      }
+    }
+    return make(shape, role: .parameter(offset: offset))
+  }
+
+  /// An array of token ids that the caller fills.
+  mutating func input(_ shape: Shape) -> Tensor { make(shape, .int32, role: .input) }
+
+  /// A part of a key/value cache.
+  mutating func cache(slot: Int, shape: Shape) -> Tensor {
+    make(shape, role: .cache(slot: slot))
+  }
+
+  /// A table that depends on sizes only; equal tables are one tensor.
+  mutating func constant(_ constant: Constant) -> Tensor {
+    for (tensor, role) in zip(tensors, roles) {
+      if case .constant(constant) = role { return tensor }
+    }
+    switch constant {
+    case .rotaryTable(let positions, let half, _):
+      return make(Shape(2, positions, half), role: .constant(constant))
+    }
+  }
+
+  /// A tensor that an operation will compute.
+  mutating func activation(_ shape: Shape) -> Tensor { make(shape, role: .activation) }
+
+  /// Adds an operation at the end.
+  mutating func append(_ operation: any Operation) { operations.append(operation) }
+
+  /// Replaces the last operation by one that does its work too (fusion).
+  mutating func replaceLast(with operation: any Operation) {
+    operations[operations.count - 1] = operation
+  }
+
+  /// Keeps the value of `tensor` readable after a run.
+  mutating func keep(_ tensor: Tensor) { kept.insert(tensor.id) }
+
+  private mutating func make(
+    _ shape: Shape, _ elementType: ElementType = .float32, role: Role
+  ) -> Tensor {
+    let tensor = Tensor(id: tensors.count, shape: shape, elementType: elementType)
+    tensors.append(tensor)
+    roles.append(role)
+    return tensor
+  }
+}

@@ -1,0 +1,172 @@
+// Where activations and their gradients lie: lifetimes from the recorded order, then offsets,
+// largest first at the lowest free place. Computed before anything is allocated.
+//
+//   time     0 … n-1            n … 2n-1
+//            forward of op t    backward of op 2n-1-t   (training graphs only)
+
+/// The placement of every activation and gradient of a graph in one arena.
+struct MemoryPlan: Sendable {
+  /// One block: a value or a gradient, or several that share memory.
+  struct Block: Sendable {
+    var byteCount: Int
+    /// First and last moment at which the block holds something.
+    var first: Int
+    var last: Int
+    var offset = 0
+  }
+
+  /// Size of the arena.
+  private(set) var byteCount = 0
+  /// The block of each tensor's value, by tensor id; nil for parameters and caches.
+  private(set) var valueBlock: [Int?]
+  /// The block of each tensor's gradient; nil where there is none.
+  private(set) var gradientBlock: [Int?]
+  private(set) var blocks: [Block] = []
+  /// Bit i of entry t: operation t adds to (not writes) the gradient of its differentiable input i.
+  private(set) var accumulateBits: [UInt32]
+
+  init(_ graph: Graph) {
+    valueBlock = Array(repeating: nil, count: graph.tensors.count)
+    gradientBlock = valueBlock
+    accumulateBits = Array(repeating: 0, count: graph.operations.count)
+    placeValues(graph)
+    if graph.isTraining { placeGradients(graph) }
+    assignOffsets()
+  }
+
+  // MARK: Values
+
+  private mutating func placeValues(_ graph: Graph) {
+    let count = graph.operations.count
+    let end = graph.isTraining ? 2 * count : count
+    var lastUse = Array(repeating: -1, count: graph.tensors.count)
+    for (t, operation) in graph.operations.enumerated() {
+      for tensor in operation.inputs { lastUse[tensor.id] = max(lastUse[tensor.id], t) }
+      if graph.isTraining {
+        for tensor in operation.saved {
+          lastUse[tensor.id] = max(lastUse[tensor.id], 2 * count - 1 - t)
+        }
+      }
+    }
+    for id in graph.kept { lastUse[id] = end }
+    for (tensor, role) in zip(graph.tensors, graph.roles) {
+      switch role {
+      case .input, .constant: add(tensor.id, bytes: tensor.byteCount, first: 0, last: end)
+      case .parameter, .cache, .activation: break
+      }
+    }
+    for (t, operation) in graph.operations.enumerated() {
+      for output in operation.outputs {
+        let last = max(lastUse[output.id], t)
+        let donor = operation.inPlace.first {
+          $0.output == output && lastUse[$0.input.id] <= t
+            && $0.input.byteCount == output.byteCount && isActivation($0.input, graph)
+        }
+        if let donor, let block = valueBlock[donor.input.id] {
+          valueBlock[output.id] = block
+          blocks[block].last = max(blocks[block].last, last)
+        } else {
+          add(output.id, bytes: output.byteCount, first: t, last: last)
+        }
+      }
+      for tensor in operation.workspace {
+        let moment = graph.isTraining ? 2 * count - 1 - t : t
+        add(tensor.id, bytes: tensor.byteCount, first: moment, last: moment)
+      }
+    }
+  }
+
+  private func isActivation(_ tensor: Tensor, _ graph: Graph) -> Bool {
+    if case .activation = graph.roles[tensor.id] { return true }
+    return false
+  }
+
+  // MARK: Gradients
+
+  private mutating func placeGradients(_ graph: Graph) {
+    let count = graph.operations.count
+    var producer = Array(repeating: -1, count: graph.tensors.count)
+    var consumers: [[Int]] = Array(repeating: [], count: graph.tensors.count)
+    for (t, operation) in graph.operations.enumerated() {
+      for output in operation.outputs { producer[output.id] = t }
+      for input in operation.differentiable { consumers[input.id].append(t) }
+    }
+    for t in graph.operations.indices.reversed() {
+      let operation = graph.operations[t]
+      let now = 2 * count - 1 - t
+      if let output = operation.passThrough?.output {
+        if gradientBlock[output.id] != nil {
+          accumulateBits[t] |= Step.passThroughBit
+        } else {
+          blocks.append(Block(byteCount: output.byteCount, first: now, last: now))
+          gradientBlock[output.id] = blocks.count - 1
+        }
+      }
+      for (i, input) in operation.differentiable.enumerated() {
+        if case .parameter = graph.roles[input.id] {
+          accumulateBits[t] |= 1 << UInt32(i)
+          continue
+        }
+        let isFirstWriter = consumers[input.id].last == t
+        if !isFirstWriter {
+          accumulateBits[t] |= 1 << UInt32(i)
+        } else if let shared = sharedBlock(input, of: t, graph, producer, consumers) {
+          gradientBlock[input.id] = shared
+          blocks[shared].last = max(blocks[shared].last, 2 * count - 1 - producer[input.id])
+        } else {
+          let last = 2 * count - 1 - producer[input.id]
+          blocks.append(Block(byteCount: input.byteCount, first: now, last: last))
+          gradientBlock[input.id] = blocks.count - 1
+        }
+      }
+    }
+  }
+
+  /// The block of the gradient that operation `t` passes through to `input`, if sharing it is
+  /// sound: the operation is the last consumer of `input`, and whoever else writes into the shared
+  /// block does so only after the producers of all other sharers have read it.
+  private func sharedBlock(
+    _ input: Tensor, of t: Int, _ graph: Graph, _ producer: [Int], _ consumers: [[Int]]
+  ) -> Int? {
+    guard let pass = graph.operations[t].passThrough, pass.inputs.contains(input),
+      let block = gradientBlock[pass.output.id], blocks[block].byteCount == input.byteCount
+    else { return nil }
+    for other in pass.inputs where other != input {
+      // Earlier consumers of either run their backward later; the other's producer must precede.
+      let othersWriters = consumers[other.id].filter { $0 != t }
+      let ownWriters = consumers[input.id].filter { $0 != t }
+      if let latest = ownWriters.max(), latest >= producer[other.id] { return nil }
+      if let latest = othersWriters.max(), latest >= producer[input.id] { return nil }
+      if !ownWriters.isEmpty && !othersWriters.isEmpty { return nil }
+    }
+    return block
+  }
+
+  // MARK: Offsets
+
+  private mutating func add(_ id: Int, bytes: Int, first: Int, last: Int) {
+    valueBlock[id] = blocks.count
+    blocks.append(Block(byteCount: bytes, first: first, last: last))
+  }
+
+  private mutating func assignOffsets() {
+    let order = blocks.indices.sorted {
+      (blocks[$0].byteCount, $1) > (blocks[$1].byteCount, $0)
+    }
+    var placed: [Int] = []
+    for index in order {
+      let size = Arena.rounded(blocks[index].byteCount)
+      let neighbours = placed.filter {
+        blocks[$0].first <= blocks[index].last && blocks[index].first <= blocks[$0].last
+      }.sorted { blocks[$0].offset < blocks[$1].offset }
+      var offset = 0
+      for neighbour in neighbours {
+        if offset + size <= blocks[neighbour].offset { break }
+        offset = max(offset, blocks[neighbour].offset + Arena.rounded(blocks[neighbour].byteCount))
+      }
+      blocks[index].offset = offset
+      byteCount = max(byteCount, offset + size)
+      placed.append(index)
+    }
+  }
+}

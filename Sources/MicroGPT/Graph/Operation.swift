@@ -1,0 +1,100 @@
+// What the graph records: an operation knows its tensors, its formula, its gradient, what it saves
+// and what it costs. It owns no memory and is called with everything it needs.
+
+import CKernels
+
+/// One operation of a graph. One file each in `Operations/`.
+protocol Operation: Sendable {
+  /// What plans and profiles call it.
+  var name: String { get }
+  /// Tensors whose values forward reads.
+  var inputs: [Tensor] { get }
+  /// Tensors that forward writes, results first, then what is saved on the side.
+  var outputs: [Tensor] { get }
+  /// Work space for one moment: forward of an inference graph, backward of a training graph.
+  var workspace: [Tensor] { get }
+  /// Tensors whose values backward reads.
+  var saved: [Tensor] { get }
+  /// Inputs that receive a gradient, in the order of `Step.accumulates(_:)`.
+  var differentiable: [Tensor] { get }
+  /// Pairs of which the output may lie where the input lay, if nothing reads the input later.
+  var inPlace: [(input: Tensor, output: Tensor)] { get }
+  /// Inputs whose gradient is the final gradient of `output`: they may share its memory.
+  var passThrough: (output: Tensor, inputs: [Tensor])? { get }
+  /// Floats of scratch per worker.
+  func scratch(_ kernels: mg_kernels) -> Int
+  /// Floats of scratch shared by all workers.
+  var sharedScratch: Int { get }
+  /// Floating-point operations of forward.
+  var forwardFlops: Double { get }
+
+  /// Computes the outputs.
+  func forward(_ step: Step)
+  /// Adds to the gradients of `differentiable` (or writes them, see `Step.accumulates(_:)`).
+  func backward(_ step: Step)
+}
+
+extension Operation {
+  var workspace: [Tensor] { [] }
+  var inPlace: [(input: Tensor, output: Tensor)] { [] }
+  var passThrough: (output: Tensor, inputs: [Tensor])? { nil }
+  func scratch(_ kernels: mg_kernels) -> Int { 0 }
+  var sharedScratch: Int { 0 }
+}
+
+/// What changes from run to run without changing the graph.
+struct StepState {
+  /// Position of the first token in its sequence (decoding with a cache).
+  var position = 0
+  /// What the loss of one token counts: 1 / tokens of the optimizer step.
+  var lossWeight: Float = 1
+  /// The key of this step's dropout masks.
+  var dropoutKey: UInt64 = 0
+  /// Out: sum of the losses of all tokens of the last run, nats.
+  var lossSum = 0.0
+}
+
+/// Where the tensors of a running graph lie. Valid during one call of `forward` or `backward`.
+struct Step {
+  let context: UnsafePointer<mg_context>
+  /// Address of each tensor's value, by tensor id.
+  let values: UnsafePointer<UnsafeMutableRawPointer?>
+  /// Address of each tensor's gradient, by tensor id; nil where none is wanted.
+  let gradients: UnsafePointer<UnsafeMutablePointer<Float>?>
+  let state: UnsafeMutablePointer<StepState>
+  /// Whether gradients will be asked for.
+  let isTraining: Bool
+  /// Bit i: the gradient of `differentiable[i]` already holds something.
+  var accumulateBits: UInt32
+
+  func floats(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
+    guard let address = values[tensor.id] else { preconditionFailure("\(tensor) has no place") }
+    return address.assumingMemoryBound(to: Float.self)
+  }
+
+  func optionalFloats(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map(floats) }
+
+  func integers(_ tensor: Tensor) -> UnsafeMutablePointer<Int32> {
+    guard let address = values[tensor.id] else { preconditionFailure("\(tensor) has no place") }
+    return address.assumingMemoryBound(to: Int32.self)
+  }
+
+  func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
+    guard let address = gradients[tensor.id] else {
+      preconditionFailure("\(tensor) has no gradient")
+    }
+    return address
+  }
+
+  func optionalGradient(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? {
+    tensor.flatMap { gradients[$0.id] }
+  }
+
+  /// 1 if the gradient of `differentiable[index]` must be added to, 0 if it must be written.
+  func accumulates(_ index: Int) -> Int32 { Int32((accumulateBits >> UInt32(index)) & 1) }
+
+  /// Whether later operations have put something into the gradient of the operation's pass-through
+  /// output; if not, that gradient is unset memory.
+  var passThroughHoldsGradient: Bool { accumulateBits & Step.passThroughBit != 0 }
+  static let passThroughBit: UInt32 = 1 << 31
+}

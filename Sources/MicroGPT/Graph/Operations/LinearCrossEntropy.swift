@@ -1,0 +1,69 @@
+// The output head and the loss in one operation, by chunks of rows.
+
+import CKernels
+
+extension Graph {
+  /// The loss of predicting `targets` from `x`: sum over tokens of
+  /// log(sum(exp(z))) - z[target], z = cap(x head^T); into `StepState.lossSum`.
+  ///
+  /// *Shapes*: x (B, T, C), head (V, C), targets (B, T) int32; targets below 0 don't count.
+  /// *Gradient* of `StepState.lossWeight` times the sum: dz = weight (softmax(z) - onehot), through
+  /// the cap. Logits exist for one chunk of rows at a time. In a training graph the loss is computed
+  /// by backward, together with its gradient, so that no logits are computed twice; forward does
+  /// nothing there.
+  mutating func linearCrossEntropy(_ x: Tensor, head: Tensor, targets: Tensor, cap: Float) {
+    precondition(head.shape[1] == x.shape.last, "head \(head.shape) for \(x.shape)")
+    precondition(targets.shape.count == x.shape.rows, "targets \(targets.shape) for \(x.shape)")
+    let vocabulary = head.shape[0]
+    // At most 2^20 logits (4 MiB) at once, and whole tiles of any back end.
+    let chunk = min(x.shape.rows, max((1 << 20) / vocabulary / 96 * 96, 96))
+    let logits = activation(Shape(chunk, vocabulary))
+    let losses = activation(Shape(x.shape.rows, 1))
+    append(
+      LinearCrossEntropy(
+        x: x, head: head, targets: targets, cap: cap, logits: logits, losses: losses))
+  }
+}
+
+private struct LinearCrossEntropy: Operation {
+  let x: Tensor
+  let head: Tensor
+  let targets: Tensor
+  let cap: Float
+  let logits: Tensor
+  let losses: Tensor
+
+  var name: String { "head + cross-entropy" }
+  var inputs: [Tensor] { [x, head, targets] }
+  var outputs: [Tensor] { [] }
+  var workspace: [Tensor] { [logits, losses] }
+  var saved: [Tensor] { [x, head, targets] }
+  var differentiable: [Tensor] { [x, head] }
+  func scratch(_ kernels: mg_kernels) -> Int {
+    var kernels = kernels
+    return mg_matmul_scratch(&kernels)
+  }
+  var forwardFlops: Double { 2 * Double(x.shape.count) * Double(head.shape[0]) }
+
+  private func description(_ step: Step) -> mg_loss {
+    mg_loss(
+      rows: x.shape.rows, width: x.shape.last, vocabulary: head.shape[0], chunk: logits.shape[0],
+      x: step.floats(x), head: step.floats(head), targets: step.integers(targets), cap: cap,
+      weight_per_token: step.state.pointee.lossWeight, logits: step.floats(logits),
+      losses: step.floats(losses), dx: nil, accumulate: 0, dhead: nil)
+  }
+
+  func forward(_ step: Step) {
+    if step.isTraining { return }
+    var loss = description(step)
+    step.state.pointee.lossSum = mg_linear_cross_entropy(step.context, &loss)
+  }
+
+  func backward(_ step: Step) {
+    var loss = description(step)
+    loss.dx = step.gradient(x)
+    loss.accumulate = step.accumulates(0)
+    loss.dhead = step.gradient(head)
+    step.state.pointee.lossSum = mg_linear_cross_entropy(step.context, &loss)
+  }
+}

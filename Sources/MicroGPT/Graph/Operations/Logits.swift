@@ -1,0 +1,49 @@
+// The output head without a loss: what generation needs.
+
+import CKernels
+
+extension Graph {
+  /// `z = cap(x head^T)`, for every position or for the last only.
+  ///
+  /// *Shapes*: x (B, T, C), head (V, C); result (B T, V), or (1, V) for the last position of B = 1.
+  /// No gradient. The result is kept.
+  mutating func logits(_ x: Tensor, head: Tensor, cap: Float, lastOnly: Bool) -> Tensor {
+    precondition(head.shape[1] == x.shape.last, "head \(head.shape) for \(x.shape)")
+    precondition(!lastOnly || x.shape[0] == 1, "the last position of one sequence")
+    let output = activation(Shape(lastOnly ? 1 : x.shape.rows, head.shape[0]))
+    append(Logits(x: x, head: head, cap: cap, output: output))
+    keep(output)
+    return output
+  }
+}
+
+private struct Logits: Operation {
+  let x: Tensor
+  let head: Tensor
+  let cap: Float
+  let output: Tensor
+
+  var name: String { "head" }
+  var inputs: [Tensor] { [x, head] }
+  var outputs: [Tensor] { [output] }
+  var saved: [Tensor] { [] }
+  var differentiable: [Tensor] { [] }
+  func scratch(_ kernels: mg_kernels) -> Int {
+    var kernels = kernels
+    return mg_matmul_scratch(&kernels)
+  }
+  var forwardFlops: Double { 2 * Double(output.shape.count) * Double(x.shape.last) }
+
+  func forward(_ step: Step) {
+    let rows = output.shape[0]
+    let width = x.shape.last
+    let first = step.floats(x) + (x.shape.rows - rows) * width
+    let vocabulary = head.shape[0]
+    mg_matmul(
+      step.context, MG_NT, rows, vocabulary, width, first, width, step.floats(head), width,
+      step.floats(output), vocabulary, nil, 0)
+    if cap > 0 { mg_soft_cap(step.context, output.shape.count, cap, step.floats(output)) }
+  }
+
+  func backward(_ step: Step) { preconditionFailure("logits have no gradient; use the loss") }
+}

@@ -1,0 +1,85 @@
+// Rotary position embedding of queries and keys, with their optional normalisation.
+
+import CKernels
+
+/// How the columns of a query-key-value tensor divide into heads.
+///
+///     | head 0 … head H-1 | key 0 … key G-1 | value 0 … value G-1 |     each D columns
+struct HeadLayout: Equatable, Sendable {
+  var headCount: Int
+  var keyValueHeadCount: Int
+  var headWidth: Int
+
+  /// (H + 2G) · D
+  var rowWidth: Int { (headCount + 2 * keyValueHeadCount) * headWidth }
+}
+
+extension Graph {
+  /// Normalises (if asked) and rotates the query and key heads of `qkv`; values pass unchanged.
+  ///
+  /// Pair (x[i], x[i + D/2]) turns by (position + t) · base^(-2i/D); without `rotates` only the
+  /// normalisation x / sqrt(mean(x²) + epsilon) is done, head by head and without gain. *Shapes*:
+  /// (B, T, (H + 2G) D). *Gradient*: the rotation is orthogonal, so it is undone on dz after the
+  /// normalisation's gradient was taken in the rotated frame. *Source*: Su et al. 2021,
+  /// arXiv 2104.09864; Henry et al. 2020, arXiv 2010.04245.
+  mutating func rotary(
+    _ qkv: Tensor, heads: HeadLayout, contextLength: Int, rotates: Bool, normalizes: Bool,
+    base: Double = 10_000, epsilon: Float = 1e-5
+  ) -> Tensor {
+    precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
+    precondition(!rotates || heads.headWidth % 2 == 0, "RoPE needs an even head width")
+    // Without rotation the table is that of base = infinity: cosine 1, sine 0 in every place.
+    let table = constant(
+      .rotaryTable(
+        positions: contextLength, half: heads.headWidth / 2, base: rotates ? base : .infinity))
+    let output = activation(qkv.shape)
+    let turning = heads.headCount + heads.keyValueHeadCount
+    let factors = normalizes ? activation(Shape(qkv.shape.rows, turning)) : nil
+    append(
+      RotaryEmbedding(
+        qkv: qkv, heads: heads, table: table, epsilon: epsilon, output: output, factors: factors))
+    return output
+  }
+}
+
+private struct RotaryEmbedding: Operation {
+  let qkv: Tensor
+  let heads: HeadLayout
+  let table: Tensor
+  let epsilon: Float
+  let output: Tensor
+  let factors: Tensor?
+
+  var name: String { factors == nil ? "rope" : "norm + rope" }
+  var inputs: [Tensor] { [qkv, table] }
+  var outputs: [Tensor] { [output] + [factors].compactMap { $0 } }
+  var saved: [Tensor] { [output, table] + [factors].compactMap { $0 } }
+  var differentiable: [Tensor] { [qkv] }
+  var inPlace: [(input: Tensor, output: Tensor)] { [(qkv, output)] }
+  var passThrough: (output: Tensor, inputs: [Tensor])? { (output, [qkv]) }
+  var forwardFlops: Double { Double(qkv.shape.count) * 6 }
+
+  private func description(_ step: Step) -> mg_rope {
+    let cosine = step.floats(table)
+    return mg_rope(
+      batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
+      kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth,
+      position: step.state.pointee.position, cosine: cosine,
+      sine: cosine + table.shape[1] * table.shape[2], normalize: factors == nil ? 0 : 1,
+      epsilon: epsilon, factors: step.optionalFloats(factors))
+  }
+
+  func forward(_ step: Step) {
+    let from = step.floats(qkv)
+    let to = step.floats(output)
+    if from != to { to.update(from: from, count: qkv.shape.count) }
+    var rope = description(step)
+    mg_rope_forward(step.context, &rope, to)
+  }
+
+  func backward(_ step: Step) {
+    step.passGradient(of: output, to: qkv, index: 0)
+    var rope = description(step)
+    mg_rope_backward(step.context, &rope, step.floats(output), step.gradient(qkv))
+  }
+}
