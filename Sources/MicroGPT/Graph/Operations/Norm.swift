@@ -81,8 +81,6 @@ private struct Norm: Operation {
     let target = step.gradient(sum ?? x)
     let accumulate: Int32 =
       sum == nil ? step.accumulates(0) : (step.passThroughHoldsGradient ? 1 : 0)
-    // The normalised row is in place of `x` here: description's x may have been overwritten.
-    if let sum { norm.sum = step.floats(sum) }
     mg_norm_backward(
       step.context, &norm, step.gradient(output), target, accumulate, step.optionalGradient(gain),
       step.optionalGradient(bias))

@@ -1,0 +1,91 @@
+// The blocks of a model and what stands around them, written once: training, evaluation, prefill and
+// decoding record their graphs from this code.
+
+/// Records a model's operations on a graph.
+struct ModelRecorder {
+  let configuration: ModelConfiguration
+  let table: ParameterTable
+  var graph: Graph
+  /// One pair of cache tensors per layer, or none.
+  var caches: [CacheTensors] = []
+
+  init(_ configuration: ModelConfiguration, _ table: ParameterTable, isTraining: Bool) {
+    self.configuration = configuration
+    self.table = table
+    graph = Graph(isTraining: isTraining)
+  }
+
+  /// The residual stream after the last block, normalised: tokens (B, T) → (B, T, C).
+  mutating func body(_ tokens: Tensor) -> Tensor {
+    let c = configuration
+    var x = graph.embedding(
+      tokens, table: parameter("embedding.token.weight"),
+      positions: optionalParameter("embedding.position.weight"), scale: Float(c.embeddingScale))
+    x = graph.dropout(x, rate: Float(c.dropout))
+    if c.embeddingNorm { x = norm(x, nil) }
+    for layer in 0..<c.layerCount { x = block(x, layer) }
+    return c.finalNorm ? norm(x, "norm") : x
+  }
+
+  /// The head's weight (V, C).
+  mutating func head() -> Tensor {
+    parameter(configuration.tiedHead ? "embedding.token.weight" : "head.weight")
+  }
+
+  private mutating func block(_ input: Tensor, _ layer: Int) -> Tensor {
+    let name = "blocks.\(layer)"
+    var x = input
+    switch configuration.normPlacement {
+    case .pre:
+      x = graph.add(x, attention(norm(x, "\(name).attention.norm"), layer))
+      x = graph.add(x, mlp(norm(x, "\(name).mlp.norm"), layer))
+    case .post:
+      x = norm(graph.add(x, attention(x, layer)), "\(name).attention.norm")
+      x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
+    }
+    return x
+  }
+
+  private mutating func attention(_ x: Tensor, _ layer: Int) -> Tensor {
+    let c = configuration
+    var qkv = linear(x, "blocks.\(layer).attention.qkv")
+    if c.position == .rope || c.queryKeyNorm {
+      qkv = graph.rotary(
+        qkv, heads: c.heads, contextLength: c.contextLength, rotates: c.position == .rope,
+        normalizes: c.queryKeyNorm)
+    }
+    let mixed = graph.attention(
+      qkv, heads: c.heads, cache: caches.isEmpty ? nil : caches[layer])
+    return graph.dropout(
+      linear(mixed, "blocks.\(layer).attention.output"), rate: Float(c.dropout))
+  }
+
+  private mutating func mlp(_ x: Tensor, _ layer: Int) -> Tensor {
+    let c = configuration
+    let up = linear(x, "blocks.\(layer).mlp." + (c.activation == .swiglu ? "gate_up" : "up"))
+    let hidden = graph.activate(up, c.activation)
+    return graph.dropout(linear(hidden, "blocks.\(layer).mlp.down"), rate: Float(c.dropout))
+  }
+
+  private mutating func norm(_ x: Tensor, _ name: String?) -> Tensor {
+    graph.norm(
+      x, kind: configuration.normalization == .rmsnorm ? .rms : .layer,
+      gain: name.flatMap { optionalParameter("\($0).weight") },
+      bias: name.flatMap { optionalParameter("\($0).bias") })
+  }
+
+  private mutating func linear(_ x: Tensor, _ name: String) -> Tensor {
+    graph.linear(x, weight: parameter("\(name).weight"), bias: optionalParameter("\(name).bias"))
+  }
+
+  private mutating func parameter(_ name: String) -> Tensor {
+    guard let tensor = optionalParameter(name) else {
+      preconditionFailure("no parameter \(name) in this configuration")
+    }
+    return tensor
+  }
+
+  private mutating func optionalParameter(_ name: String) -> Tensor? {
+    table[name].map { graph.parameter(offset: $0.offset, shape: $0.shape) }
+  }
+}

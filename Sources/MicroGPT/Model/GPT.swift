@@ -1,0 +1,97 @@
+// A model: configuration, parameter table, the block of weights; and the graphs it is run with.
+
+/// A model with its weights. Graphs made from it share the weights.
+public final class GPT {
+  public let configuration: ModelConfiguration
+  public let table: ParameterTable
+  /// The weights, laid out as `table` says.
+  let weights: Arena
+
+  /// A model with zeroed weights. *Throws* if the configuration is impossible or memory lacks.
+  public init(_ configuration: ModelConfiguration) throws {
+    try configuration.validate()
+    self.configuration = configuration
+    table = ParameterTable(configuration)
+    weights = try Arena(byteCount: table.elementCount * 4)
+  }
+
+  /// A model with random starting weights: a function of configuration and seed.
+  public convenience init(_ configuration: ModelConfiguration, seed: UInt64) throws {
+    try self.init(configuration)
+    var generator = RandomGenerator(seed: seed, stream: RandomStream.weights)
+    table.initialize(weights, generator: &generator)
+  }
+
+  /// The weights of one parameter, row-major.
+  public func values(of parameter: Parameter) -> UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(
+      rebasing: weights.floats[parameter.offset..<(parameter.offset + parameter.shape.count)])
+  }
+
+  /// The number of weights.
+  public var parameterCount: Int { table.parameterCount }
+}
+
+/// Which stream of the run's seed serves what, so that no two uses share random numbers.
+enum RandomStream {
+  static let weights: UInt64 = 0
+  static let batches: UInt64 = 1
+  static let dropout: UInt64 = 2
+  static let sampling: UInt64 = 3
+}
+
+// MARK: - Graphs
+
+/// A graph that computes the loss of (B, T) tokens, and where its inputs are.
+struct LossGraph {
+  let graph: Graph
+  let tokens: Tensor
+  let targets: Tensor
+
+  /// Records the loss of `batchSize` sequences of `sequenceLength` tokens.
+  init(
+    _ configuration: ModelConfiguration, _ table: ParameterTable, batchSize: Int,
+    sequenceLength: Int, isTraining: Bool
+  ) {
+    precondition(sequenceLength <= configuration.contextLength, "sequence longer than context")
+    var recorder = ModelRecorder(configuration, table, isTraining: isTraining)
+    tokens = recorder.graph.input(Shape(batchSize, sequenceLength))
+    targets = recorder.graph.input(Shape(batchSize, sequenceLength))
+    let x = recorder.body(tokens)
+    recorder.graph.linearCrossEntropy(
+      x, head: recorder.head(), targets: targets, cap: Float(configuration.logitSoftCap))
+    graph = recorder.graph
+  }
+}
+
+/// A graph that computes logits of T tokens, with or without a cache.
+struct LogitsGraph {
+  let graph: Graph
+  let tokens: Tensor
+  let logits: Tensor
+
+  /// Records `sequenceLength` tokens of `batchSize` sequences. With `cached`, one sequence that
+  /// goes on where the cache ends, and logits of the last position only.
+  init(
+    _ configuration: ModelConfiguration, _ table: ParameterTable, batchSize: Int,
+    sequenceLength: Int, cached: Bool
+  ) {
+    precondition(sequenceLength <= configuration.contextLength, "sequence longer than context")
+    var recorder = ModelRecorder(configuration, table, isTraining: false)
+    tokens = recorder.graph.input(Shape(batchSize, sequenceLength))
+    if cached {
+      let heads = configuration.heads
+      let shape = Shape(
+        configuration.contextLength, heads.keyValueHeadCount * heads.headWidth)
+      for layer in 0..<configuration.layerCount {
+        let keys = recorder.graph.cache(slot: 2 * layer, shape: shape)
+        let values = recorder.graph.cache(slot: 2 * layer + 1, shape: shape)
+        recorder.caches.append(CacheTensors(keys: keys, values: values))
+      }
+    }
+    let x = recorder.body(tokens)
+    logits = recorder.graph.logits(
+      x, head: recorder.head(), cap: Float(configuration.logitSoftCap), lastOnly: cached)
+    graph = recorder.graph
+  }
+}

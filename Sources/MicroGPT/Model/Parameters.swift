@@ -1,0 +1,114 @@
+// The table of a model's parameters: names, shapes, places in one block, how they start and whether
+// they decay. The names are stable identifiers; files are written with them (ModelExport.swift has
+// the exceptions).
+
+/// One named parameter.
+public struct Parameter: Sendable, Equatable {
+  /// How it is initialised.
+  enum Start: Sendable, Equatable {
+    case zero, one
+    case normal(deviation: Double)
+  }
+
+  /// Dotted path, for example `blocks.3.attention.qkv.weight`.
+  public let name: String
+  public let shape: Shape
+  /// Its first element's place in the parameter block, in elements.
+  public let offset: Int
+  let start: Start
+  /// Matrices decay, gains and biases don't.
+  let decays: Bool
+}
+
+/// All parameters of a model, in the order of the block.
+public struct ParameterTable: Sendable {
+  /// Matrices first, then everything one-dimensional, so that weight decay is one range.
+  public private(set) var parameters: [Parameter] = []
+  private var indices: [String: Int] = [:]
+  /// Elements of the block, padding between parameters included.
+  public private(set) var elementCount = 0
+  /// Elements from the start of the block that weight decay applies to.
+  private(set) var decayingCount = 0
+
+  /// The number of weights of the model.
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
+
+  /// The parameter of that name.
+  public subscript(name: String) -> Parameter? { indices[name].map { parameters[$0] } }
+
+  init(_ c: ModelConfiguration) {
+    let entries = ParameterTable.entries(c)
+    for entry in entries where entry.shape.rank > 1 { place(entry) }
+    decayingCount = elementCount
+    for entry in entries where entry.shape.rank == 1 { place(entry) }
+  }
+
+  private typealias Entry = (name: String, shape: Shape, start: Parameter.Start)
+
+  private mutating func place(_ entry: Entry) {
+    indices[entry.name] = parameters.count
+    parameters.append(
+      Parameter(
+        name: entry.name, shape: entry.shape, offset: elementCount, start: entry.start,
+        decays: entry.shape.rank > 1))
+    elementCount += Arena.rounded(entry.shape.count * 4) / 4
+  }
+
+  private static func entries(_ c: ModelConfiguration) -> [Entry] {
+    let width = c.modelWidth
+    var entries: [Entry] = []
+    func deviation(_ inputs: Int) -> Parameter.Start {
+      .normal(deviation: c.initialization == .gpt2 ? 0.02 : 1 / Double(inputs).squareRoot())
+    }
+    let residual: Parameter.Start =
+      c.initialization == .gpt2
+      ? .normal(deviation: 0.02 / Double(2 * c.layerCount).squareRoot()) : .zero
+    func linear(_ name: String, _ outputs: Int, _ inputs: Int, _ start: Parameter.Start) {
+      entries.append(("\(name).weight", Shape(outputs, inputs), start))
+      if c.linearBias { entries.append(("\(name).bias", Shape(outputs), .zero)) }
+    }
+    func norm(_ name: String) {
+      if c.normGain { entries.append(("\(name).weight", Shape(width), .one)) }
+      if c.normBias { entries.append(("\(name).bias", Shape(width), .zero)) }
+    }
+    entries.append(
+      ("embedding.token.weight", Shape(c.vocabularySize, width), .normal(deviation: 0.02)))
+    if c.position == .learned {
+      entries.append(
+        ("embedding.position.weight", Shape(c.contextLength, width), .normal(deviation: 0.02)))
+    }
+    for i in 0..<c.layerCount {
+      let block = "blocks.\(i)"
+      let attended = c.headCount * c.headWidth
+      norm("\(block).attention.norm")
+      linear("\(block).attention.qkv", c.heads.rowWidth, width, deviation(width))
+      linear("\(block).attention.output", width, attended, residual)
+      norm("\(block).mlp.norm")
+      if c.activation == .swiglu {
+        linear("\(block).mlp.gate_up", 2 * c.hiddenWidth, width, deviation(width))
+      } else {
+        linear("\(block).mlp.up", c.hiddenWidth, width, deviation(width))
+      }
+      linear("\(block).mlp.down", width, c.hiddenWidth, residual)
+    }
+    if c.finalNorm { norm("norm") }
+    if !c.tiedHead {
+      entries.append(("head.weight", Shape(c.vocabularySize, width), .normal(deviation: 0.02)))
+    }
+    return entries
+  }
+
+  /// Fills `block` with starting values: a function of the table and the generator only.
+  func initialize(_ block: Arena, generator: inout RandomGenerator) {
+    let floats = block.floats
+    for parameter in parameters {
+      let range = parameter.offset..<(parameter.offset + parameter.shape.count)
+      switch parameter.start {
+      case .zero: for i in range { floats[i] = 0 }
+      case .one: for i in range { floats[i] = 1 }
+      case .normal(let deviation):
+        for i in range { floats[i] = Float(deviation * generator.nextNormal()) }
+      }
+    }
+  }
+}
