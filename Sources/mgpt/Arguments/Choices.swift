@@ -1,0 +1,42 @@
+// The closed lists of words that options accept. The raw value is what one types. Not here: what
+// the words mean for the model or the training.
+
+/// A named configuration of the architecture.
+enum FamilyChoice: String, CaseIterable, Sendable {
+  case modern, llama, gpt2, microgpt, randygpt, picogpt
+}
+
+/// The update rule.
+enum OptimizerChoice: String, CaseIterable, Sendable {
+  case adamw
+}
+
+/// How the learning rate changes over the run.
+enum ScheduleChoice: String, CaseIterable, Sendable {
+  case constant, cosine, wsd, plateau
+}
+
+/// The activation of the MLP.
+enum ActivationChoice: String, CaseIterable, Sendable {
+  case relu2, gelu, relu, swiglu
+}
+
+/// How text becomes tokens.
+enum TokenizerChoice: String, CaseIterable, Sendable {
+  case char, byte
+}
+
+/// How a text file is cut into training sequences.
+enum LayoutChoice: String, CaseIterable, Sendable {
+  case auto, stream, documents
+}
+
+/// What `mgpt bench` measures.
+enum BenchSubject: String, CaseIterable, Sendable {
+  case kernels
+}
+
+/// The shells with completion scripts.
+enum Shell: String, CaseIterable, Sendable {
+  case bash, zsh, fish
+}

@@ -1,0 +1,82 @@
+// The options of `mgpt train` that steer optimisation and progress. Data and model are in
+// TrainOptions.swift.
+
+extension TrainOptions {
+  static var optimisationOptions: [Option<TrainOptions>] {
+    [
+      .value(
+        "steps", "N", .integer(1...1_000_000_000), into: \.steps, default: "by preset",
+        example: "2000", help: "Optimizer steps of the whole run, the resumed part included"
+      ).named(older: ["iters"], suggestedFor: ["n-iters", "max-iters", "max-steps", "iterations"]),
+      .value(
+        "batch-size", "N", .integer(1...65536), into: \.batchSize, default: "by preset",
+        example: "12", help: "Sequences per forward pass"
+      ).named(suggestedFor: ["batch"]),
+      .value(
+        "grad-accum", "N", .integer(1...65536), into: \.gradAccum, default: "1", example: "4",
+        help: "Forward passes per step: a step sees N times the batch"
+      ).named(suggestedFor: ["gradient-accumulation-steps", "accumulate"]),
+      .value(
+        "optimizer", "NAME", .choice, into: \.optimizer, default: "adamw", example: "adamw",
+        help: "Update rule"),
+      .value(
+        "lr", "X", .real(.excluding(0), .including(10)), into: \.learningRate,
+        default: "by family", example: "3e-3", help: "Highest learning rate"
+      ).named(suggestedFor: ["learning-rate", "rate"]),
+      .value(
+        "min-lr", "X", .real(.including(0), .including(10)), into: \.minLearningRate,
+        default: "a tenth of --lr", example: "3e-4", help: "Learning rate at the end"),
+      .value(
+        "warmup", "N", .integer(0...1_000_000_000), into: \.warmup, default: "by preset",
+        example: "100", help: "Steps in which the learning rate rises from 0"
+      ).named(suggestedFor: ["warmup-steps", "warmup-iters"]),
+      .value(
+        "schedule", "NAME", .choice, into: \.schedule, default: "cosine", example: "cosine",
+        help: "Course of the learning rate"
+      ).named(suggestedFor: ["lr-schedule", "scheduler"]),
+      .value(
+        "patience", "N", .integer(1...1_000_000), into: \.patience, default: "3", example: "3",
+        help: "Evaluations without progress before plateau halves the rate"),
+      .value(
+        "weight-decay", "X", .real(.including(0), .including(10)), into: \.weightDecay,
+        default: "0.1", example: "0.1", help: "Weight decay of the matrices"),
+      .value(
+        "beta1", "X", .real(.including(0), .excluding(1)), into: \.beta1, default: "0.9",
+        example: "0.9", help: "Decay of AdamW's first moment"),
+      .value(
+        "beta2", "X", .real(.including(0), .excluding(1)), into: \.beta2, default: "0.99",
+        example: "0.99", help: "Decay of AdamW's second moment"),
+      .value(
+        "grad-clip", "X", .real(.including(0), .including(1_000_000)), into: \.gradClip,
+        default: "1", example: "1", help: "Largest global norm of the gradient (0 = off)"
+      ).named(suggestedFor: ["clip", "max-norm", "clip-grad"]),
+      .seed(default: "1"),
+      .threads,
+    ]
+  }
+
+  static var progressOptions: [Option<TrainOptions>] {
+    [
+      .value(
+        "eval-every", "N", .integer(0...1_000_000_000), into: \.evalEvery, default: "by steps",
+        example: "200", help: "Steps between evaluations (0 = at the end only)"
+      ).named(suggestedFor: ["eval-interval"]),
+      .value(
+        "save-every", "N", .integer(0...1_000_000_000), into: \.saveEvery,
+        default: "at each evaluation", example: "200",
+        help: "Steps between checkpoints (0 = at the end only)"
+      ).named(suggestedFor: ["save-interval", "checkpoint-every"]),
+      .value(
+        "log-every", "N", .integer(1...1_000_000_000), into: \.logEvery, default: "by steps",
+        example: "10", help: "Steps between log lines"
+      ).named(suggestedFor: ["log-interval"]),
+      .value(
+        "sample-tokens", "N", .integer(0...1_000_000), into: \.sampleTokens,
+        help: "Length of the text sample at each evaluation (0 = none)"),
+      .flag("plan", into: \.plan, help: "Print parameters, memory and time, then stop"),
+      .json(help: "Print one JSON object per log line and evaluation"),
+      .flag("quiet", into: \.quiet, help: "Print nothing but errors")
+        .named(suggestedFor: ["silent"]),
+    ]
+  }
+}

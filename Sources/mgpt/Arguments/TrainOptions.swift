@@ -1,0 +1,198 @@
+// The options of `mgpt train`. A setting that a family, a preset or a resumed checkpoint can decide
+// is optional here: nil means that the person did not say. Not here: the defaults that follow then.
+
+/// What `mgpt train` was asked to do.
+struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
+  // Data and files
+  /// Text to train on; given unless `resume` is.
+  var data: String?
+  /// How the text is cut into sequences.
+  var layout: LayoutChoice?
+  var tokenizer: TokenizerChoice?
+  /// Share of the text that is held back for validation, above 0 and at most 0.5.
+  var validationFraction: Double?
+  /// Run folder.
+  var out: String?
+  /// Checkpoint file from the older `--save_checkpoint`.
+  ///
+  /// Its folder is the run folder and its name is kept. Never set together with `out`.
+  var checkpointPath: String?
+  /// Checkpoint file or run folder to continue.
+  var resume: String?
+  /// Go on where the plan does not fit into memory.
+  var force = false
+
+  // Model
+  var family: FamilyChoice?
+  /// Name of a set of sizes; not checked here.
+  var preset: String?
+  var layers: Int?
+  var heads: Int?
+  var keyValueHeads: Int?
+  var embedDim: Int?
+  var hiddenDim: Int?
+  var context: Int?
+  var activation: ActivationChoice?
+  var queryKeyNorm: Bool?
+  /// Logit soft cap; 0 is off.
+  var logitSoftCap: Double?
+  var tieHead: Bool?
+  var dropout: Double?
+
+  // Optimisation
+  var steps: Int?
+  /// Sequences per forward pass.
+  var batchSize: Int?
+  /// Forward passes per step.
+  var gradAccum: Int?
+  var optimizer: OptimizerChoice?
+  var learningRate: Double?
+  var minLearningRate: Double?
+  var warmup: Int?
+  var schedule: ScheduleChoice?
+  var patience: Int?
+  var weightDecay: Double?
+  var beta1: Double?
+  var beta2: Double?
+  /// Largest global norm of the gradient; 0 is off.
+  var gradClip: Double?
+  var seed: UInt64?
+  var threads: Int?
+
+  // Progress
+  /// Steps between evaluations; 0 evaluates at the end only.
+  var evalEvery: Int?
+  /// Steps between saved checkpoints; 0 saves at the end only.
+  var saveEvery: Int?
+  var logEvery: Int?
+  /// Tokens of the text sample at each evaluation; 0 prints none.
+  var sampleTokens = 100
+  /// Print the memory plan and stop.
+  var plan = false
+  var json = false
+  var quiet = false
+
+  func invocation() -> Invocation { .train(self) }
+}
+
+extension TrainOptions {
+  static var name: String { "train" }
+  static var summary: String { "Train a model on a text file" }
+  static var examples: [String] {
+    [
+      "mgpt train --data data/names.txt",
+      "mgpt train --data book.txt --family gpt2 --layers 4 --heads 4 --embed-dim 128",
+      "mgpt train --resume runs/names --steps 4000",
+    ]
+  }
+
+  static var sections: [OptionSection<TrainOptions>] {
+    [
+      OptionSection("Data and files", dataOptions),
+      OptionSection("Model (default: by family and preset)", modelOptions),
+      OptionSection("Optimisation", optimisationOptions),
+      OptionSection("Progress", progressOptions),
+    ]
+  }
+
+  private static var dataOptions: [Option<TrainOptions>] {
+    [
+      .value(
+        "data", "FILE", .file, into: \.data, example: "data/names.txt",
+        requirement: .unless("resume"), help: "UTF-8 text to train on"
+      ).named(suggestedFor: ["input", "dataset", "file", "text"]),
+      .value(
+        "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
+        help: "Text as one stream, or a document per line"),
+      .value(
+        "tokenizer", "KIND", .choice, into: \.tokenizer, default: "char", example: "byte",
+        help: "Unit of a token"),
+      .value(
+        "val-fraction", "X", .real(.excluding(0), .including(0.5)), into: \.validationFraction,
+        default: "0.1", example: "0.1", help: "Share of the text held back for validation"
+      ).named(suggestedFor: ["val-split", "validation-fraction"]),
+      .value(
+        "out", "DIR", .folder, into: \.out, default: "runs/NAME, after the data file",
+        example: "runs/names", help: "Run folder: checkpoints, metrics and loss curve"
+      ).named(suggestedFor: ["out-dir", "output", "save"]),
+      .value(
+        "save-checkpoint", "FILE", .file, into: \.checkpointPath, example: "runs/a/b.safetensors",
+        help: "the run folder is the folder of FILE, whose name is kept"
+      ).asOlderSpelling(of: "out"),
+      .value(
+        "resume", "PATH", .fileOrFolder, into: \.resume, example: "runs/names",
+        help: "Continue a run bit-exactly. PATH is its folder or one of its checkpoints"
+      ).named(older: ["load-checkpoint", "checkpoint"], suggestedFor: ["continue", "init-from"]),
+      .flag("force", into: \.force, help: "Go on although the memory plan does not fit"),
+    ]
+  }
+
+  private static var modelOptions: [Option<TrainOptions>] {
+    [
+      .value(
+        "family", "NAME", .choice, into: \.family, default: "modern", example: "modern",
+        help: "Architecture"
+      ).named(suggestedFor: ["model", "arch", "model-type"]),
+      .value(
+        "preset", "NAME", .name("the name of a preset"), into: \.preset,
+        default: "sizes that fit the data and the machine", example: "small",
+        help: "Set of sizes"
+      ).named(suggestedFor: ["size", "config"]),
+      size(
+        "layers", 1024, into: \.layers, example: "4", help: "Transformer blocks",
+        [
+          "n-layer", "n-layers", "num-layers", "depth",
+        ]),
+      size(
+        "heads", 1024, into: \.heads, example: "4", help: "Attention heads",
+        [
+          "n-head", "n-heads", "num-heads",
+        ]),
+      size(
+        "kv-heads", 1024, into: \.keyValueHeads, default: "as many as heads", example: "2",
+        help: "Key/value heads, a divisor of the heads", ["n-kv-head", "n-kv-heads"]),
+      size(
+        "embed-dim", 65536, into: \.embedDim, example: "128", help: "Width of the model",
+        [
+          "n-embd", "d-model", "hidden-size", "width", "dim",
+        ]),
+      size(
+        "hidden-dim", 1 << 20, into: \.hiddenDim, example: "512", help: "Width of the MLP",
+        [
+          "d-ff", "ffn-dim", "intermediate-size",
+        ]),
+      size(
+        "context", 1 << 20, into: \.context, example: "64", help: "Tokens per sequence",
+        [
+          "block-size", "seq-len", "sequence-length", "context-length", "n-ctx",
+        ]),
+      .value(
+        "activation", "NAME", .choice, into: \.activation, example: "gelu",
+        help: "Activation of the MLP"),
+      .value(
+        "qk-norm", "on|off", .onOff, into: \.queryKeyNorm, example: "on",
+        help: "Normalise queries and keys"),
+      .value(
+        "logit-soft-cap", "X", .real(.including(0), .including(1000)), into: \.logitSoftCap,
+        example: "15", help: "Bound of the logits (0 = off)"),
+      .value(
+        "tie-head", "on|off", .onOff, into: \.tieHead, example: "on",
+        help: "Use the embedding as output layer"
+      ).named(suggestedFor: ["tied", "tied-head", "tie-weights"]),
+      .value(
+        "dropout", "X", .real(.including(0), .excluding(1)), into: \.dropout, default: "0",
+        example: "0.1", help: "Probability of dropping a value in training"),
+    ]
+  }
+
+  /// A size with a default that depends on family and preset.
+  private static func size(
+    _ name: String, _ largest: Int, into path: WritableKeyPath<TrainOptions, Int?>,
+    default defaultText: String? = nil, example: String, help: String, _ synonyms: [String]
+  ) -> Option<TrainOptions> {
+    .value(
+      name, "N", .integer(1...largest), into: path, default: defaultText, example: example,
+      help: help
+    ).named(suggestedFor: synonyms)
+  }
+}
