@@ -42,9 +42,10 @@ import Testing
       ] {
         var windows = EvaluationWindows(split)
         var found: [Int32] = []
-        var total = 0
+        var (total, batchCount) = (0, 0)
         while let batch = windows.batch(batchSize, sequenceLength) {
           total += batch.targetCount
+          batchCount += 1
           for (inputs, targets) in zip(batch.inputs, batch.targets) {
             for (input, target) in zip(inputs, targets) where target != -1 {
               #expect(target == input + 1)
@@ -55,6 +56,11 @@ import Testing
         let expected = split.pieces.flatMap { split.tokens[$0].dropFirst() }
         #expect(found == expected, "T \(sequenceLength), B \(batchSize)")
         #expect(total == split.targetCount && total == expected.count)
+        // No row is spent on nothing but padding before the end.
+        let rowCount = split.pieces.reduce(0) {
+          $0 + ($1.count - 1 + sequenceLength - 1) / sequenceLength
+        }
+        #expect(batchCount == (rowCount + batchSize - 1) / batchSize)
       }
     }
   }
