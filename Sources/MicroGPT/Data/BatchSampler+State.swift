@@ -3,7 +3,7 @@
 extension BatchSampler {
   /// The position, for a checkpoint. 64-bit words are hexadecimal, because JSON integers are `Int`.
   ///
-  /// *Cost*: O(tokens), about 1 ns each, for the checksum.
+  /// *Cost*: O(tokens), about 4 ns each, for the checksum.
   public var state: JSON {
     .object([
       JSON.Member("layout", .string(split.layout.rawValue)),
