@@ -1,7 +1,9 @@
 // The position of a `BatchSampler` in a checkpoint: small, exact, and refused for other data.
 
 extension BatchSampler {
-  /// The position, for a checkpoint. 64-bit words are hexadecimal, because JSON integers are `Int`.
+  /// The position, for a checkpoint.
+  ///
+  /// 64-bit words are hexadecimal, because JSON integers are `Int`.
   ///
   /// *Cost*: O(tokens), about 4 ns each, for the checksum.
   public var state: JSON {
@@ -52,7 +54,9 @@ extension BatchSampler {
 }
 
 extension TokenSplit {
-  /// A 64-bit fingerprint of the tokens and of where the pieces end. Not for cryptography.
+  /// A 64-bit fingerprint of the tokens and of where the pieces end.
+  ///
+  /// Not for cryptography.
   var checksum: UInt64 {
     var hash: UInt64 = 0
     for piece in pieces {

@@ -33,7 +33,9 @@ public struct BatchSampler: Sendable {
       generator: RandomGenerator(seed: seed, stream: DataStream.windows))
   }
 
-  /// Starts anywhere. *Requires*: `0 <= position <= documents`.
+  /// Starts anywhere.
+  ///
+  /// *Requires*: `0 <= position <= documents`.
   init(
     _ split: TokenSplit, seed: UInt64, epoch: Int, position: Int, generator: RandomGenerator
   ) {

@@ -80,7 +80,9 @@ enum DataStream {
 }
 
 /// Fills `order` with a permutation of its indices that depends on its length, `seed` and `stream`
-/// only. Allocates nothing if the array is not shared.
+/// only.
+///
+/// Allocates nothing if the array is not shared.
 ///
 /// *Source*: D. Knuth, The Art of Computer Programming, volume 2, algorithm 3.4.2P
 /// (Fisher and Yates).

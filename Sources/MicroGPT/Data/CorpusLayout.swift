@@ -67,7 +67,9 @@ public func makeTokenizer(
 }
 
 extension DataError {
-  /// The same error, with the name of the file. Encoding has only one way to fail.
+  /// The same error, with the name of the file.
+  ///
+  /// Encoding has only one way to fail.
   init(_ error: TokenizerError, path: String) {
     switch error {
     case .invalidUTF8(let byte, let offset):

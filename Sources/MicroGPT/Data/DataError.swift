@@ -39,6 +39,7 @@ public enum DataError: UserFacingError, Equatable {
     case training, validation
   }
 
+  /// The code the process exits with.
   public var exitCode: ExitCode {
     switch self {
     case .missing, .directory, .unreadable: .noInput
@@ -49,6 +50,7 @@ public enum DataError: UserFacingError, Equatable {
     }
   }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .missing(let path):

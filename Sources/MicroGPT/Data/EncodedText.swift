@@ -83,7 +83,9 @@ struct EncodedText {
     return offset
   }
 
-  /// The tokens around a document. A tokenizer with only an end token uses it on both sides.
+  /// The tokens around a document.
+  ///
+  /// A tokenizer with only an end token uses it on both sides.
   private static func marks(of tokenizer: any TextTokenizer) -> (begin: Int32, end: Int32) {
     guard let end = tokenizer.endToken else {
       preconditionFailure("the documents layout needs a tokenizer with an end token")

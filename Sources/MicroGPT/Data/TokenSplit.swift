@@ -1,13 +1,16 @@
 // Tokens to train on, or to evaluate on: one array and the pieces of it that belong together.
 // Batches of them: `BatchSampler` (random, training) and `EvaluationWindows` (all, in order).
 
-/// A set of token sequences. Each predicts all of its tokens but the first.
+/// A set of token sequences.
+///
+/// Each predicts all of its tokens but the first.
 ///
 /// ```
 /// stream     one piece     t o   b e   o r   n o t
 /// documents  many pieces   < a d a >  < b e n >  < e v a >      < begin, > end
 /// ```
 public struct TokenSplit: Sendable {
+  /// How the text was cut into sequences.
   public let layout: CorpusLayout
   /// The ranges of the token sequences, ascending; each holds at least two tokens.
   let pieces: [Range<Int>]
@@ -62,7 +65,9 @@ public struct TokenSplit: Sendable {
   }
 
   /// Copies one row: inputs from `start` on and, as targets, the tokens that follow them, up to
-  /// `limit`; the rest is padding, with targets of -1. Returns the number of real targets.
+  /// `limit`; the rest is padding, with targets of -1.
+  ///
+  /// Returns the number of real targets.
   ///
   /// *Shapes*: `inputs` and `targets` (T). *Requires*: `start < limit`, or equal for an empty row.
   func copyRow(

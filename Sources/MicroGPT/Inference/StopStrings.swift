@@ -25,7 +25,9 @@ public struct StopStrings: Sendable {
   /// Whether a stop string has been seen; from then on nothing comes out.
   public private(set) var isStopped = false
 
-  /// Prepares the search. Empty strings are ignored; none at all lets everything through.
+  /// Prepares the search.
+  ///
+  /// Empty strings are ignored; none at all lets everything through.
   public init(_ strings: [[UInt8]]) {
     let strings = strings.filter { !$0.isEmpty }
     self.strings = strings

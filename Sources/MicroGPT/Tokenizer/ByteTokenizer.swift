@@ -3,12 +3,18 @@
 
 /// A tokenizer whose ids 0 … 255 are the bytes themselves; 256 begins and 257 ends a document.
 public struct ByteTokenizer: TextTokenizer, Equatable {
+  /// Makes the tokenizer; there is only one.
   public init() {}
 
+  /// `.byte`.
   public var kind: TokenizerKind { .byte }
+  /// The 256 bytes, begin and end.
   public var vocabularySize: Int { 258 }
+  /// 256.
   public var beginToken: Int32? { 256 }
+  /// 257.
   public var endToken: Int32? { 257 }
+  /// None: every byte has an id.
   public var unknownToken: Int32? { nil }
 
   /// Appends one id per byte; never throws.
@@ -18,6 +24,7 @@ public struct ByteTokenizer: TextTokenizer, Equatable {
     for byte in text[range] { tokens.append(Int32(byte)) }
   }
 
+  /// Appends the byte that is the token; ids out of range give U+FFFD.
   public func append(_ token: Int32, to bytes: inout [UInt8]) {
     switch token {
     case 0..<256: bytes.append(UInt8(token))
@@ -26,6 +33,7 @@ public struct ByteTokenizer: TextTokenizer, Equatable {
     }
   }
 
+  /// Nothing but the kind and its size.
   public var json: JSON {
     .object([
       JSON.Member("kind", .string(kind.rawValue)),

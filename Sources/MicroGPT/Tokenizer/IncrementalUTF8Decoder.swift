@@ -15,6 +15,7 @@ public struct IncrementalUTF8Decoder: Sendable {
   private var neededCount = 0
   private var allowed: ClosedRange<UInt8> = 0x80...0xBF
 
+  /// Starts with nothing held back.
   public init() {}
 
   /// Takes `bytes` and appends every character that they complete to `output`.
@@ -44,7 +45,9 @@ public struct IncrementalUTF8Decoder: Sendable {
     }
   }
 
-  /// Ends the text: an unfinished sequence, if any, becomes U+FFFD. The decoder can be used again.
+  /// Ends the text: an unfinished sequence, if any, becomes U+FFFD.
+  ///
+  /// The decoder can be used again.
   public mutating func flush(to output: inout [UInt8]) {
     if heldCount > 0 { output.append(contentsOf: replacementCharacter) }
     heldCount = 0

@@ -9,8 +9,10 @@ public enum TokenizerError: UserFacingError, Equatable {
   /// A checkpoint's tokenizer contradicts itself.
   case damaged(field: String, found: String, expected: String)
 
+  /// The code the process exits with.
   public var exitCode: ExitCode { .data }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .invalidUTF8(let byte, let offset):

@@ -30,7 +30,9 @@ struct UTF8Lead {
 }
 
 /// Decodes the sequence that begins at `text[start]` and lies before `end`; nil if it is
-/// ill-formed or cut off. *Requires*: `start < end <= text.count`.
+/// ill-formed or cut off.
+///
+/// *Requires*: `start < end <= text.count`.
 @inline(__always)
 func decodeScalar(
   in text: [UInt8], at start: Int, end: Int

@@ -52,7 +52,7 @@ func countingStream(_ range: Range<Int>, of total: Int) -> TokenSplit {
     targetByteCount: range.count - 1)
 }
 
-/// Documents of the given token counts; document d is 1000·d, 1000·d + 1, …
+/// Documents of the given token counts; document d counts up from 1000·d.
 func countingDocuments(_ tokenCounts: [Int]) -> TokenSplit {
   var tokens: [Int32] = []
   var pieces: [Range<Int>] = []

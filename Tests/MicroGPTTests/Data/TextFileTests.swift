@@ -20,7 +20,9 @@ import Testing
     #expect(try readFile(path) == bytes)
   }
 
-  /// A pipe reports no size, so the buffer has to grow. 60,000 bytes fit into a pipe unread.
+  /// A pipe reports no size, so the buffer has to grow.
+  ///
+  /// 60,000 bytes fit into a pipe unread.
   @Test func readsAPipe() throws {
     var ends: [Int32] = [0, 0]
     try #require(pipe(&ends) == 0)
