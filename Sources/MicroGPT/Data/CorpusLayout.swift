@@ -1,0 +1,96 @@
+// The two ways of reading a text, how to tell which one suits, and the vocabulary that follows.
+
+/// How a text is cut into token sequences.
+public enum CorpusLayout: String, CaseIterable, Sendable {
+  /// One long sequence, such as a book; no begin or end tokens.
+  case stream
+  /// One document per line, such as names: `begin` characters `end`; no line breaks.
+  case documents
+
+  /// Suggests a layout from the shape of the lines.
+  ///
+  /// Documents if at least half of the non-blank lines have at most 40 bytes (the median does)
+  /// *and* blank lines between non-blank ones are at most one in a hundred: text in paragraphs,
+  /// verse, plays and source code have more. A file with fewer than two non-blank lines is a
+  /// stream. Blank means nothing but spaces, tabs and carriage returns.
+  ///
+  /// *Cost*: O(bytes).
+  public static func suggested(for text: [UInt8]) -> CorpusLayout {
+    var (lineCount, shortCount, blankCount, blanksSinceLine) = (0, 0, 0, 0)
+    forEachLine(of: text) { line in
+      if isBlank(text, line) {
+        blanksSinceLine += 1
+        return
+      }
+      if lineCount > 0 { blankCount += blanksSinceLine }
+      blanksSinceLine = 0
+      lineCount += 1
+      if line.count <= 40 { shortCount += 1 }
+    }
+    let isList = lineCount >= 2 && shortCount * 2 >= lineCount && blankCount * 100 <= lineCount
+    return isList ? .documents : .stream
+  }
+}
+
+/// The lines of `text` that are documents: without line breaks, blank lines left out.
+func documentRanges(in text: [UInt8]) -> [Range<Int>] {
+  var ranges: [Range<Int>] = []
+  forEachLine(of: text) { line in
+    if !isBlank(text, line) { ranges.append(line) }
+  }
+  return ranges
+}
+
+/// Makes the tokenizer for a training text; with `.documents`, line breaks get no token.
+///
+/// The vocabulary comes from the whole text, validation split included, as is usual for character
+/// models: losses then compare with those published.
+///
+/// *Throws* `invalidUTF8` for `.character`; `path` is for its message.
+public func makeTokenizer(
+  _ kind: TokenizerKind, for text: [UInt8], layout: CorpusLayout, path: String
+) throws(DataError) -> any TextTokenizer {
+  switch kind {
+  case .byte: return ByteTokenizer()
+  case .character:
+    let ranges =
+      switch layout {
+      case .stream: [text.startIndex..<text.endIndex]
+      case .documents: documentRanges(in: text)
+      }
+    do {
+      return try CharacterTokenizer(trainingText: text, in: ranges)
+    } catch {
+      throw DataError(error, path: path)
+    }
+  }
+}
+
+extension DataError {
+  /// The same error, with the name of the file.
+  ///
+  /// Encoding has only one way to fail.
+  init(_ error: TokenizerError, path: String) {
+    switch error {
+    case .invalidUTF8(let byte, let offset):
+      self = .invalidUTF8(path: path, byte: byte, offset: offset)
+    case .unknownKind, .damaged:
+      preconditionFailure("not an error of encoding: \(error)")
+    }
+  }
+}
+
+/// Calls `body` with each line, without its line feed and one carriage return before that.
+private func forEachLine(of text: [UInt8], _ body: (Range<Int>) -> Void) {
+  var start = 0
+  while start < text.count {
+    var end = start
+    while end < text.count && text[end] != 0x0A { end += 1 }
+    body(start..<(end > start && text[end - 1] == 0x0D ? end - 1 : end))
+    start = end + 1
+  }
+}
+
+private func isBlank(_ text: [UInt8], _ line: Range<Int>) -> Bool {
+  text[line].allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
+}

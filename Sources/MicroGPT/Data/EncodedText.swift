@@ -1,0 +1,95 @@
+// From text to tokens in one of the two layouts, with what is needed to say how many bytes of text
+// some of the tokens stand for. Lives only while a corpus is made.
+
+/// A text as tokens, not yet split; `pieces` runs parallel to `sources`, their ranges in the text.
+struct EncodedText {
+  let layout: CorpusLayout
+  let tokens: [Int32]
+  let pieces: [Range<Int>]
+  let sources: [Range<Int>]
+  private let text: [UInt8]
+  private let tokenizer: any TextTokenizer
+
+  init(
+    _ text: [UInt8], layout: CorpusLayout, tokenizer: any TextTokenizer, path: String
+  ) throws(DataError) {
+    if text.isEmpty { throw .empty(path: path) }
+    self.text = text
+    self.layout = layout
+    self.tokenizer = tokenizer
+    var tokens: [Int32] = []
+    var pieces: [Range<Int>] = []
+    do {
+      switch layout {
+      case .stream:
+        sources = [0..<text.count]
+        tokens.reserveCapacity(text.count)
+        try tokenizer.encode(text, in: 0..<text.count, to: &tokens)
+        pieces = [0..<tokens.count]
+      case .documents:
+        let (begin, end) = Self.marks(of: tokenizer)
+        sources = documentRanges(in: text)
+        tokens.reserveCapacity(text.count + 2 * sources.count)
+        pieces.reserveCapacity(sources.count)
+        for line in sources {
+          let start = tokens.count
+          tokens.append(begin)
+          try tokenizer.encode(text, in: line, to: &tokens)
+          tokens.append(end)
+          pieces.append(start..<tokens.count)
+        }
+      }
+    } catch {
+      throw DataError(error, path: path)
+    }
+    self.tokens = tokens
+    self.pieces = pieces
+  }
+
+  /// The split that consists of some tokens of a stream.
+  func stream(_ range: Range<Int>) -> TokenSplit {
+    let bytes = byteOffset(ofToken: range.lowerBound + 1)..<byteOffset(ofToken: range.upperBound)
+    return TokenSplit(
+      layout: layout, pieces: [range], tokens: tokens, paddingToken: tokenizer.endToken ?? 0,
+      targetByteCount: bytes.count)
+  }
+
+  /// The split that consists of some documents, given by their places in the text.
+  func documents(_ indices: [Int]) -> TokenSplit {
+    TokenSplit(
+      layout: layout, pieces: indices.map { pieces[$0] }, tokens: tokens,
+      paddingToken: tokenizer.endToken ?? 0,
+      targetByteCount: indices.reduce(0) { $0 + sources[$1].count + 1 })
+  }
+
+  /// Where in the text token `index` of a stream begins.
+  ///
+  /// Walks text and tokens side by side from the start, because an unknown token does not tell how
+  /// long its character was.
+  private func byteOffset(ofToken index: Int) -> Int {
+    if index == tokens.count { return text.count }
+    var piece: [UInt8] = []
+    let byteCounts = (0..<Int32(tokenizer.vocabularySize)).map { token in
+      piece.removeAll(keepingCapacity: true)
+      tokenizer.append(token, to: &piece)
+      return piece.count
+    }
+    var offset = 0
+    for token in tokens[..<index] {
+      offset +=
+        token == tokenizer.unknownToken
+        ? UTF8Lead(text[offset])?.byteCount ?? 1 : byteCounts[Int(token)]
+    }
+    return offset
+  }
+
+  /// The tokens around a document.
+  ///
+  /// A tokenizer with only an end token uses it on both sides.
+  private static func marks(of tokenizer: any TextTokenizer) -> (begin: Int32, end: Int32) {
+    guard let end = tokenizer.endToken else {
+      preconditionFailure("the documents layout needs a tokenizer with an end token")
+    }
+    return (tokenizer.beginToken ?? end, end)
+  }
+}
