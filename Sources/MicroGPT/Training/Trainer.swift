@@ -1,0 +1,146 @@
+// One optimizer step after another: batch, forward, backward, accumulate, clip, update. It does no
+// I/O: what happens between steps (evaluating, saving, showing) is decided by whoever calls it.
+
+import CKernels
+
+/// Trains a model on a split of tokens.
+public final class Trainer {
+  public let model: GPT
+  public let configuration: TrainingConfiguration
+  /// Optimizer steps done.
+  public private(set) var step = 0
+  /// The schedule, with the state of `plateau`.
+  public var schedule: LearningRateSchedule
+  /// Where in the data the run is.
+  public internal(set) var sampler: BatchSampler
+  let compute: Compute
+  let optimizer: AdamW
+  let gradients: Arena
+  private let executor: Executor
+  private let loss: LossGraph
+  // All batches of one step, so that tokens are counted before the first gradient.
+  private let batches: Arena
+
+  /// What one step has seen.
+  public struct StepResult: Sendable {
+    /// Mean loss of the batch before the update, nats per token.
+    public var loss: Double
+    /// Global norm of the gradient before clipping.
+    public var gradientNorm: Double
+    public var learningRate: Double
+    /// Targets that counted.
+    public var tokenCount: Int
+  }
+
+  /// Reserves everything the run needs. *Throws* if memory lacks.
+  public init(
+    model: GPT, configuration: TrainingConfiguration, training: TokenSplit, compute: Compute
+  ) throws {
+    self.model = model
+    self.configuration = configuration
+    self.compute = compute
+    schedule = configuration.schedule
+    sampler = BatchSampler(training, seed: configuration.seed)
+    optimizer = try AdamW(configuration.adamW, table: model.table)
+    gradients = try Arena(byteCount: model.table.elementCount * 4)
+    loss = LossGraph(
+      model.configuration, model.table, batchSize: configuration.batchSize,
+      sequenceLength: model.configuration.contextLength, isTraining: true)
+    executor = try Executor(
+      loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
+    let elements = configuration.batchSize * model.configuration.contextLength
+    batches = try Arena(byteCount: 2 * elements * 4 * configuration.gradientAccumulation)
+    try compute.reserve(
+      scratchPerWorker: 0, shared: mg_shared_scratch(0, model.table.elementCount))
+  }
+
+  /// Tokens of one step, padding included.
+  public var tokensPerStep: Int {
+    configuration.batchSize * model.configuration.contextLength
+      * configuration.gradientAccumulation
+  }
+
+  /// Does one optimizer step. Allocates nothing.
+  ///
+  /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
+  /// and optimizer are those of the last step.
+  public func runStep() throws(TrainingError) -> StepResult {
+    let tokenCount = drawBatches()
+    let gradientNorm: Double
+    let meanLoss: Double
+    (meanLoss, gradientNorm) = computeGradients(tokenCount: tokenCount)
+    let rate = schedule.rate(at: step)
+    guard meanLoss.isFinite, gradientNorm.isFinite else {
+      throw .notFinite(
+        step: step + 1, what: meanLoss.isFinite ? "gradient" : "loss", learningRate: rate,
+        lastGood: nil)
+    }
+    let clip = configuration.gradientClip
+    let scale = clip > 0 && gradientNorm > clip ? clip / gradientNorm : 1
+    step += 1
+    optimizer.update(
+      weights: model.weights, gradients: gradients, learningRate: rate, step: step,
+      gradientScale: scale, gradientLimit: .infinity, compute: compute)
+    return StepResult(
+      loss: meanLoss, gradientNorm: gradientNorm, learningRate: rate, tokenCount: tokenCount)
+  }
+
+  /// The gradient of the mean loss over the next batches, left in the gradient block.
+  func computeGradients(tokenCount: Int) -> (loss: Double, norm: Double) {
+    let count = model.table.elementCount
+    mg_zero(compute.context, count, gradients.floats.baseAddress)
+    var lossSum = 0.0
+    executor.state.pointee.lossWeight = Float(1 / Double(max(tokenCount, 1)))
+    for part in 0..<configuration.gradientAccumulation {
+      loadBatch(part)
+      let number = UInt64(step * configuration.gradientAccumulation + part)
+      executor.state.pointee.dropoutKey = splitMix64(
+        configuration.seed &+ splitMix64(number &+ RandomStream.dropout << 56))
+      executor.forward()
+      executor.backward()
+      lossSum += executor.state.pointee.lossSum
+    }
+    let squares = mg_sum_squares(compute.context, count, gradients.floats.baseAddress)
+    return (lossSum / Double(max(tokenCount, 1)), squares.squareRoot())
+  }
+
+  /// Fills the buffers of all batches of a step; returns the targets that count.
+  func drawBatches() -> Int {
+    var tokenCount = 0
+    for part in 0..<configuration.gradientAccumulation {
+      let (inputs, targets) = buffers(part)
+      tokenCount += sampler.fill(
+        inputs: inputs, targets: targets, batchSize: configuration.batchSize,
+        sequenceLength: model.configuration.contextLength)
+    }
+    return tokenCount
+  }
+
+  /// The inputs and targets of one part of a step, (B, T) each.
+  func buffers(
+    _ part: Int
+  ) -> (inputs: UnsafeMutableBufferPointer<Int32>, targets: UnsafeMutableBufferPointer<Int32>) {
+    let count = configuration.batchSize * model.configuration.contextLength
+    let all = UnsafeMutableBufferPointer(
+      start: batches.base.assumingMemoryBound(to: Int32.self),
+      count: 2 * count * configuration.gradientAccumulation)
+    let first = 2 * count * part
+    return (
+      UnsafeMutableBufferPointer(rebasing: all[first..<(first + count)]),
+      UnsafeMutableBufferPointer(rebasing: all[(first + count)..<(first + 2 * count)])
+    )
+  }
+
+  private func loadBatch(_ part: Int) {
+    let (inputs, targets) = buffers(part)
+    _ = executor.integers(loss.tokens).update(fromContentsOf: inputs)
+    _ = executor.integers(loss.targets).update(fromContentsOf: targets)
+  }
+
+  /// Puts the run at a saved point; the optimizer's moments are loaded by the caller.
+  func restore(step: Int, sampler: BatchSampler, plateau: LearningRateSchedule.PlateauState) {
+    self.step = step
+    self.sampler = sampler
+    schedule.plateau = plateau
+  }
+}

@@ -1,0 +1,47 @@
+// Everything that decides a training run besides model and data.
+
+/// The recipe of a run.
+public struct TrainingConfiguration: Sendable, Equatable {
+  /// Optimizer steps of the whole run.
+  public var steps: Int
+  /// B: sequences per forward and backward.
+  public var batchSize: Int
+  /// Forward and backward passes per optimizer step; their gradients add up exactly.
+  public var gradientAccumulation: Int
+  public var adamW: AdamWConfiguration
+  public var schedule: LearningRateSchedule
+  /// Largest global norm of the gradient; 0 for no clipping.
+  public var gradientClip: Double
+  /// Every random number of the run comes from it.
+  public var seed: UInt64
+
+  public init(
+    steps: Int, batchSize: Int, gradientAccumulation: Int = 1, adamW: AdamWConfiguration,
+    schedule: LearningRateSchedule, gradientClip: Double = 1, seed: UInt64 = 1
+  ) {
+    self.steps = steps
+    self.batchSize = batchSize
+    self.gradientAccumulation = gradientAccumulation
+    self.adamW = adamW
+    self.schedule = schedule
+    self.gradientClip = gradientClip
+    self.seed = seed
+  }
+}
+
+/// Why a run stopped before its end.
+public enum TrainingError: UserFacingError, Equatable {
+  /// The loss or the gradient is not a number.
+  case notFinite(step: Int, what: String, learningRate: Double, lastGood: Int?)
+
+  public var exitCode: ExitCode { .failure }
+
+  public var description: String {
+    switch self {
+    case .notFinite(let step, let what, let learningRate, let lastGood):
+      let kept = lastGood.map { "the checkpoint of step \($0) is kept" } ?? "nothing was saved yet"
+      return "the \(what) is not a number at step \(step); \(kept). Found a learning rate of "
+        + "\(learningRate). Try --lr \(learningRate / 4), a longer --warmup, or --grad-clip 1."
+    }
+  }
+}
