@@ -1,0 +1,165 @@
+// Generation of text from a prompt: prefill, decode, sampling, stop rules, streaming.
+
+/// How much text to generate and when to stop.
+public struct GenerationOptions: Sendable, Equatable {
+  public var sampling = SamplingOptions()
+  /// Tokens to generate at most.
+  public var maxTokens = 256
+  /// Text ends before the first of these that appears.
+  public var stop: [String] = []
+  public var seed: UInt64 = 1
+
+  public init() {}
+}
+
+/// What a generation did.
+public struct GenerationResult: Sendable, Equatable {
+  /// Why it ended.
+  public enum End: Sendable { case maxTokens, endToken, stopString, cancelled }
+  public var end: End
+  public var promptTokenCount: Int
+  public var tokenCount: Int
+  public var prefillSeconds: Double
+  public var decodeSeconds: Double
+}
+
+/// Generates text with one model. One sample at a time.
+public final class TextGenerator {
+  private let model: GPT
+  private let tokenizer: any TextTokenizer
+  private let decoder: Decoder
+
+  /// *Throws* if memory lacks, or if model and tokenizer don't belong together.
+  public init(model: GPT, tokenizer: any TextTokenizer, compute: Compute) throws {
+    guard tokenizer.vocabularySize == model.configuration.vocabularySize else {
+      throw GenerationError.otherVocabulary(
+        tokenizer: tokenizer.vocabularySize, model: model.configuration.vocabularySize)
+    }
+    self.model = model
+    self.tokenizer = tokenizer
+    decoder = try Decoder(model: model, compute: compute)
+  }
+
+  /// Continues `prompt`. `emit` receives pieces of whole UTF-8 characters as they come and answers
+  /// whether to go on.
+  ///
+  /// A model of documents sees its begin token in front of every prompt and stops at its end token.
+  /// One of a stream has never seen either: an empty prompt starts there as if after a line break.
+  /// A prompt longer than the context window keeps its end. `sample` numbers the samples of one
+  /// seed.
+  public func generate(
+    prompt: [UInt8], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
+    clock: () -> Double, emit: (UnsafeBufferPointer<UInt8>) -> Bool
+  ) throws -> GenerationResult {
+    try options.sampling.validate()
+    let tokens = try promptTokens(prompt, layout)
+    var sampler = Sampler(
+      options.sampling, vocabularySize: tokenizer.vocabularySize,
+      generator: RandomGenerator(
+        seed: options.seed, stream: RandomStream.sampling &+ UInt64(sample) << 8))
+    for token in tokens { sampler.observe(token) }
+    sampler.ban(tokenizer.unknownToken)
+    sampler.ban(tokenizer.beginToken)
+    if layout == .stream { sampler.ban(tokenizer.endToken) }
+
+    var output = TextOutput(stop: options.stop)
+    let start = clock()
+    decoder.reset()
+    var logits = try decoder.prefill(tokens)
+    let prefilled = clock()
+    var end = GenerationResult.End.maxTokens
+    var count = 0
+    while count < options.maxTokens {
+      let token = sampler.draw(logits)
+      count += 1
+      if token == tokenizer.endToken {
+        end = .endToken
+        break
+      }
+      sampler.observe(token)
+      let stopped = output.append(token, tokenizer)
+      if !output.release(emit) {
+        end = .cancelled
+        break
+      }
+      if stopped {
+        end = .stopString
+        break
+      }
+      if count < options.maxTokens { logits = decoder.decode(token) }
+    }
+    if end != .stopString && end != .cancelled {
+      output.finish()
+      _ = output.release(emit)
+    }
+    return GenerationResult(
+      end: end, promptTokenCount: tokens.count, tokenCount: count,
+      prefillSeconds: prefilled - start, decodeSeconds: clock() - prefilled)
+  }
+
+  private func promptTokens(_ prompt: [UInt8], _ layout: CorpusLayout) throws -> [Int32] {
+    var tokens = try tokenizer.encode(prompt)
+    switch layout {
+    case .documents:
+      if let begin = tokenizer.beginToken { tokens.insert(begin, at: 0) }
+    case .stream:
+      if tokens.isEmpty { tokens = try tokenizer.encode([UInt8(ascii: "\n")]) }
+    }
+    return tokens
+  }
+}
+
+/// Turns tokens into text that may be shown: whole characters, nothing of a stop string. Its
+/// buffers grow to the longest piece and are used again.
+private struct TextOutput {
+  private var decoder = IncrementalUTF8Decoder()
+  private var stops: StopStrings
+  private var bytes: [UInt8] = []
+  private var characters: [UInt8] = []
+  private var pending: [UInt8] = []
+
+  init(stop: [String]) {
+    stops = StopStrings(stop)
+    bytes.reserveCapacity(64)
+    characters.reserveCapacity(64)
+    pending.reserveCapacity(256)
+  }
+
+  /// Takes a token; true if a stop string is complete.
+  mutating func append(_ token: Int32, _ tokenizer: any TextTokenizer) -> Bool {
+    bytes.removeAll(keepingCapacity: true)
+    characters.removeAll(keepingCapacity: true)
+    tokenizer.append(token, to: &bytes)
+    decoder.append(bytes, to: &characters)
+    return stops.append(characters, to: &pending)
+  }
+
+  /// Ends the text: what was held back becomes ready.
+  mutating func finish() {
+    characters.removeAll(keepingCapacity: true)
+    decoder.flush(to: &characters)
+    if !stops.append(characters, to: &pending) { stops.flush(to: &pending) }
+  }
+
+  /// Shows what is ready; false if the receiver wants no more.
+  mutating func release(_ emit: (UnsafeBufferPointer<UInt8>) -> Bool) -> Bool {
+    if pending.isEmpty { return true }
+    defer { pending.removeAll(keepingCapacity: true) }
+    return pending.withUnsafeBufferPointer(emit)
+  }
+}
+
+/// Why nothing can be generated.
+public enum GenerationError: UserFacingError, Equatable {
+  case otherVocabulary(tokenizer: Int, model: Int)
+
+  public var exitCode: ExitCode { .data }
+
+  public var description: String {
+    switch self {
+    case .otherVocabulary(let tokenizer, let model):
+      return "tokenizer and model don't belong together. Found \(tokenizer) token ids in the "
+        + "tokenizer, expected \(model). Use the checkpoint's own tokenizer."
+    }
+  }
+}
