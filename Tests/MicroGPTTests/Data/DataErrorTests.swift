@@ -28,7 +28,7 @@ import Testing
       ),
       (
         .readFailed(path: "a.txt", code: EIO, offset: 4096), .ioError,
-        "Reading a.txt failed after 4096 bytes: \(String(cString: strerror(EIO))). Check the disk, "
+        "Reading a.txt failed after 4096 bytes: Input/output error. Check the disk, "
           + "then try again."
       ),
       (
