@@ -1,0 +1,157 @@
+// A training run as one file: weights, moments of the optimizer, and in the metadata everything else
+// that decides what comes next. What is saved and loaded is bit-exact.
+
+/// What a run remembers beside weights and optimizer.
+public struct RunProgress: Sendable, Equatable {
+  /// Lowest validation loss so far, and the step it was seen at.
+  public var bestLoss: Double?
+  public var bestStep: Int?
+
+  public init() {}
+}
+
+/// Saves and restores the state of a `Trainer`.
+public enum TrainingCheckpoint {
+  private static let moments = ("optimizer.moment1.", "optimizer.moment2.")
+
+  /// Writes a checkpoint: aside, synced, renamed; the previous file survives until then.
+  public static func save(
+    _ trainer: Trainer, tokenizer: any TextTokenizer, layout: CorpusLayout, progress: RunProgress,
+    to path: String
+  ) throws {
+    let model = trainer.model
+    let stored = model.table.stored(for: model.configuration.family)
+    var tensors: [TensorSpecification] = []
+    for prefix in ["", moments.0, moments.1] {
+      tensors += stored.map { TensorSpecification(name: prefix + $0.name, shape: $0.shape) }
+    }
+    var file = try SafeTensorsWriter(
+      path: path, tensors: tensors,
+      metadata: [
+        (ModelFile.Key.format, "pt"),
+        (ModelFile.Key.configuration, model.configuration.json.description),
+        (ModelFile.Key.tokenizer, tokenizer.json.description),
+        (ModelFile.Key.layout, layout.rawValue),
+        (ModelFile.Key.training, state(trainer, progress).description),
+      ])
+    let blocks = [
+      ("", model.weights), (moments.0, trainer.optimizer.moment1),
+      (moments.1, trainer.optimizer.moment2),
+    ]
+    for (prefix, block) in blocks {
+      for parameter in stored {
+        try parameter.write(from: block, as: prefix + parameter.name, to: &file)
+      }
+    }
+    try file.commit()
+  }
+
+  private static func state(_ trainer: Trainer, _ progress: RunProgress) -> JSON {
+    let c = trainer.configuration
+    let schedule = trainer.schedule
+    return [
+      "step": .integer(trainer.step), "steps": .integer(c.steps),
+      "batch_size": .integer(c.batchSize), "grad_accum": .integer(c.gradientAccumulation),
+      "seed": .string(String(c.seed)), "grad_clip": .number(c.gradientClip),
+      "optimizer": [
+        "name": "adamw", "beta1": .number(c.adamW.beta1), "beta2": .number(c.adamW.beta2),
+        "epsilon": .number(c.adamW.epsilon), "weight_decay": .number(c.adamW.weightDecay),
+      ],
+      "schedule": [
+        "kind": .string(schedule.kind.rawValue), "lr": .number(schedule.maximum),
+        "min_lr": .number(schedule.minimum), "warmup": .integer(schedule.warmupSteps),
+        "patience": .integer(schedule.patience),
+        "halvings": .integer(schedule.plateau.halvings),
+        "evaluations_since_best": .integer(schedule.plateau.evaluationsSinceBest),
+        "plateau_best": .number(schedule.plateau.best),
+      ],
+      "data": trainer.sampler.state,
+      "best_loss": progress.bestLoss.map { .number($0) } ?? .null,
+      "best_step": progress.bestStep.map { .integer($0) } ?? .null,
+    ]
+  }
+
+  /// The recipe that the run in `file` was trained with. *Throws* if the file is a model without a
+  /// run.
+  public static func recipe(of file: SafeTensors) throws -> TrainingConfiguration {
+    let json = try file.requireJSON(ModelFile.Key.training)
+    let reader = StateReader(path: file.path, json: json)
+    let schedule = try reader.object("schedule")
+    let optimizer = try reader.object("optimizer")
+    var adamW = AdamWConfiguration()
+    adamW.beta1 = try optimizer.number("beta1")
+    adamW.beta2 = try optimizer.number("beta2")
+    adamW.epsilon = try optimizer.number("epsilon")
+    adamW.weightDecay = try optimizer.number("weight_decay")
+    guard let kind = ScheduleKind(rawValue: try schedule.text("kind")) else {
+      throw reader.damage("an unknown schedule")
+    }
+    guard let seed = UInt64(try reader.text("seed")) else { throw reader.damage("a seed") }
+    var recipe = TrainingConfiguration(
+      steps: try reader.integer("steps"), batchSize: try reader.integer("batch_size"),
+      gradientAccumulation: try reader.integer("grad_accum"), adamW: adamW,
+      schedule: LearningRateSchedule(
+        kind: kind, maximum: try schedule.number("lr"), minimum: try schedule.number("min_lr"),
+        warmupSteps: try schedule.integer("warmup"), totalSteps: try reader.integer("steps"),
+        patience: try schedule.integer("patience")),
+      gradientClip: try reader.number("grad_clip"), seed: seed)
+    recipe.schedule.plateau.halvings = try schedule.integer("halvings")
+    recipe.schedule.plateau.evaluationsSinceBest = try schedule.integer("evaluations_since_best")
+    recipe.schedule.plateau.best = schedule.json["plateau_best"]?.doubleValue ?? .infinity
+    guard (1...(1 << 30)).contains(recipe.steps), (1...(1 << 20)).contains(recipe.batchSize),
+      (1...(1 << 20)).contains(recipe.gradientAccumulation), recipe.schedule.warmupSteps >= 0,
+      (0...LearningRateSchedule.maximumHalvings).contains(recipe.schedule.plateau.halvings)
+    else { throw reader.damage("sizes out of range") }
+    return recipe
+  }
+
+  /// Puts `trainer`, whose model has the weights of `file` already, at the saved point.
+  public static func restore(
+    _ trainer: Trainer, from file: SafeTensors, recipe: TrainingConfiguration
+  ) throws -> RunProgress {
+    let json = try file.requireJSON(ModelFile.Key.training)
+    let reader = StateReader(path: file.path, json: json)
+    let blocks = [(moments.0, trainer.optimizer.moment1), (moments.1, trainer.optimizer.moment2)]
+    for parameter in trainer.model.table.stored(for: trainer.model.configuration.family) {
+      for (prefix, block) in blocks {
+        try parameter.read(from: file, as: prefix + parameter.name, to: block)
+      }
+    }
+    let sampler = try BatchSampler(
+      trainer.sampler.split, resuming: try reader.object("data").json)
+    let step = try reader.integer("step")
+    guard step >= 0 else { throw reader.damage("a negative step") }
+    trainer.restore(step: step, sampler: sampler, plateau: recipe.schedule.plateau)
+    var progress = RunProgress()
+    progress.bestLoss = json["best_loss"]?.doubleValue
+    progress.bestStep = json["best_step"]?.intValue
+    return progress
+  }
+}
+
+/// Reads the members of a saved state; what is missing or of another type is a damaged file.
+private struct StateReader {
+  let path: String
+  let json: JSON
+
+  func damage(_ words: String) -> CheckpointError {
+    .damagedMetadata(
+      path: path, key: ModelFile.Key.training, fault: "Found \(words), expected a saved run")
+  }
+  private func require<Value>(_ key: String, _ value: Value?) throws(CheckpointError) -> Value {
+    guard let value else { throw damage("no usable \"\(key)\"") }
+    return value
+  }
+  func integer(_ key: String) throws(CheckpointError) -> Int {
+    try require(key, json[key]?.intValue)
+  }
+  func number(_ key: String) throws(CheckpointError) -> Double {
+    try require(key, json[key]?.doubleValue)
+  }
+  func text(_ key: String) throws(CheckpointError) -> String {
+    try require(key, json[key]?.stringValue)
+  }
+  func object(_ key: String) throws(CheckpointError) -> StateReader {
+    StateReader(path: path, json: try require(key, json[key]))
+  }
+}

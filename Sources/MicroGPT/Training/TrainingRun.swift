@@ -1,0 +1,169 @@
+// The course of a run: steps, evaluations, checkpoints, and an orderly end when asked to stop. Shows
+// nothing itself; an observer is told.
+
+/// Who watches a run.
+public protocol TrainingObserver: AnyObject {
+  /// After every step.
+  func didStep(_ report: StepReport) throws
+  /// After every evaluation; `sample` is generated text, if any was asked for.
+  func didEvaluate(_ report: EvaluationReport, sample: String?) throws
+  /// Whether the run should save and end now.
+  var shouldStop: Bool { get }
+}
+
+/// What a run does besides stepping.
+public struct RunOptions: Sendable, Equatable {
+  /// Steps between evaluations; the last step is always evaluated.
+  public var evaluateEvery = 250
+  /// Steps between checkpoints; 0 for at evaluations and at the end only.
+  public var saveEvery = 0
+  /// Tokens of the sample at each evaluation; 0 for none.
+  public var sampleTokens = 0
+  /// The checkpoint that is always the newest.
+  public var lastPath: String
+  /// The checkpoint with the lowest validation loss.
+  public var bestPath: String
+  /// Floating-point operations per second this machine reaches at most; nil if unmeasured.
+  public var peakFlops: Double?
+
+  public init(lastPath: String, bestPath: String) {
+    self.lastPath = lastPath
+    self.bestPath = bestPath
+  }
+}
+
+/// Drives a trainer from where it stands to the last step of its configuration.
+public final class TrainingRun {
+  /// How a run ended.
+  public enum End: Sendable { case finished, stopped }
+
+  private let trainer: Trainer
+  private let evaluator: Evaluator
+  private let tokenizer: any TextTokenizer
+  private let layout: CorpusLayout
+  private let options: RunOptions
+  private let compute: Compute
+  private var generator: TextGenerator?
+  /// Best validation loss so far.
+  public private(set) var progress: RunProgress
+  private var lastSaved: Int?
+  private var lastEvaluated: Int?
+
+  /// Reserves the memory for evaluations and samples.
+  public init(
+    trainer: Trainer, validation: TokenSplit, tokenizer: any TextTokenizer, layout: CorpusLayout,
+    options: RunOptions, progress: RunProgress = RunProgress(), compute: Compute
+  ) throws {
+    self.trainer = trainer
+    self.tokenizer = tokenizer
+    self.layout = layout
+    self.options = options
+    self.compute = compute
+    self.progress = progress
+    evaluator = try Evaluator(
+      model: trainer.model, split: validation, batchSize: trainer.configuration.batchSize,
+      compute: compute)
+    if options.sampleTokens > 0 {
+      generator = try TextGenerator(model: trainer.model, tokenizer: tokenizer, compute: compute)
+    }
+    if trainer.step > 0 { lastSaved = trainer.step }
+  }
+
+  /// Runs to the end or until the observer asks to stop; saves in both cases.
+  ///
+  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays.
+  public func run(_ observer: some TrainingObserver) throws -> End {
+    let start = SystemInfo.seconds
+    while trainer.step < trainer.configuration.steps {
+      try step(since: start, observer)
+      let isLast = trainer.step == trainer.configuration.steps
+      if observer.shouldStop {
+        try save()
+        return .stopped
+      }
+      if isLast || trainer.step % options.evaluateEvery == 0 {
+        try evaluate(observer)
+      } else if options.saveEvery > 0 && trainer.step % options.saveEvery == 0 {
+        try save()
+      }
+      if observer.shouldStop && !isLast {
+        try save()
+        return .stopped
+      }
+    }
+    if lastEvaluated != trainer.step { try evaluate(observer) }
+    return .finished
+  }
+
+  private func step(since start: Double, _ observer: some TrainingObserver) throws {
+    let before = SystemInfo.seconds
+    let result: Trainer.StepResult
+    do {
+      result = try trainer.runStep()
+    } catch .notFinite(let step, let what, let learningRate, _) {
+      throw TrainingError.notFinite(
+        step: step, what: what, learningRate: learningRate, lastGood: lastSaved)
+    }
+    let now = SystemInfo.seconds
+    let seconds = max(now - before, 1e-9)
+    let rate = Double(trainer.tokensPerStep) / seconds
+    let flops = rate * trainer.model.configuration.trainingFlopsPerToken
+    try observer.didStep(
+      StepReport(
+        step: trainer.step, totalSteps: trainer.configuration.steps, loss: result.loss,
+        learningRate: result.learningRate, gradientNorm: result.gradientNorm,
+        stepMilliseconds: seconds * 1000, tokensPerSecond: rate,
+        shareOfPeak: options.peakFlops.map { flops / $0 }, elapsedSeconds: now - start,
+        peakResidentByteCount: SystemInfo.peakResidentByteCount))
+  }
+
+  /// Evaluates, keeps the best, saves the last. The schedule learns of the loss before the state is
+  /// saved, so that a resumed run goes on from the same state.
+  private func evaluate(_ observer: some TrainingObserver) throws {
+    guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
+    lastEvaluated = trainer.step
+    trainer.schedule.observe(validationLoss: result.loss)
+    let isBest = result.loss < (progress.bestLoss ?? .infinity)
+    if isBest {
+      progress.bestLoss = result.loss
+      progress.bestStep = trainer.step
+    }
+    try save()
+    if isBest { try save(to: options.bestPath) }
+    try observer.didEvaluate(
+      EvaluationReport(
+        step: trainer.step, loss: result.loss, perplexity: result.perplexity,
+        bitsPerByte: result.bitsPerByte, tokenCount: result.tokenCount, isBest: isBest),
+      sample: try sample())
+  }
+
+  private func save() throws {
+    try save(to: options.lastPath)
+    lastSaved = trainer.step
+  }
+
+  private func save(to path: String) throws {
+    try TrainingCheckpoint.save(
+      trainer, tokenizer: tokenizer, layout: layout, progress: progress, to: path)
+  }
+
+  /// Text from the model as it is now, always from the same random numbers: what changes from one
+  /// evaluation to the next is the model.
+  private func sample() throws -> String? {
+    guard let generator else { return nil }
+    var options = GenerationOptions()
+    options.maxTokens = self.options.sampleTokens
+    options.seed = trainer.configuration.seed
+    var text: [UInt8] = []
+    for number in 0..<(layout == .documents ? 4 : 1) {
+      if number > 0 { text.append(UInt8(ascii: "\n")) }
+      _ = try generator.generate(
+        prompt: [], layout: layout, options: options, sample: number, clock: { 0 },
+        emit: {
+          text.append(contentsOf: $0)
+          return true
+        })
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}
