@@ -92,7 +92,9 @@ func smoothed(_ points: [LossPoint]) -> [LossPoint] {
   return zip(points, means).map { LossPoint(step: $0.step, loss: $1) }
 }
 
-/// The range of the middle 98 % of the losses; nil without any. *Requires*: finite losses.
+/// The range of the middle 98 % of the losses; nil without any.
+///
+/// *Requires*: finite losses.
 func middleRange(_ points: [LossPoint]) -> ClosedRange<Double>? {
   if points.isEmpty { return nil }
   let sorted = points.map(\.loss).sorted()
@@ -110,10 +112,10 @@ func withoutSpikes(_ points: [LossPoint]) -> [LossPoint] {
   return points.map { LossPoint(step: $0.step, loss: min(max($0.loss, low), high)) }
 }
 
-/// At most `2 * bucketCount` points that draw the same picture: of each of `bucketCount` equal
-/// ranges of steps the lowest and the highest, in their order. *Cost*: O(n).
+/// At most `2 * bucketCount` points that draw the same picture.
 ///
-/// *Requires*: steps in ascending order.
+/// Of each of `bucketCount` equal ranges of steps the lowest and the highest, in their order.
+/// *Requires*: steps in ascending order. *Cost*: O(n).
 func downsampled(_ points: [LossPoint], bucketCount: Int) -> [LossPoint] {
   guard points.count > 2 * bucketCount, let first = points.first, let last = points.last else {
     return points

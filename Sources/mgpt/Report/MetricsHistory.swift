@@ -18,7 +18,9 @@ struct MetricsHistory: Equatable, Sendable {
 
   init() {}
 
-  /// Reads a file; empty if there is none. *Cost*: the file is read into memory once.
+  /// Reads a file; empty if there is none.
+  ///
+  /// *Cost*: the file is read into memory once.
   init(path: String) throws(MetricsError) {
     let bytes = try readFile(path) ?? []
     for line in bytes.split(separator: UInt8(ascii: "\n")) {

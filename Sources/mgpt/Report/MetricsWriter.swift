@@ -104,7 +104,9 @@ private struct LineFile: ~Copyable {
 
   deinit { close(descriptor) }
 
-  /// Appends `line` and a line break. If it fails half-way, what was written of it is taken back.
+  /// Appends `line` and a line break.
+  ///
+  /// If it fails half-way, what was written of it is taken back.
   mutating func append(_ line: String) throws(MetricsError) {
     let bytes = Array((line + "\n").utf8)
     let failure = bytes.withUnsafeBytes { SystemInfo.writeAll($0, to: descriptor) }

@@ -38,7 +38,9 @@ struct ProgressDisplay {
     self.write = write
   }
 
-  /// Takes note of a step, and shows it if it is time to. *Requires*: `now` never goes back.
+  /// Takes note of a step, and shows it if it is time to.
+  ///
+  /// *Requires*: `now` never goes back.
   mutating func update(_ report: StepReport, at now: Double) {
     let isFirst = progress == nil
     meanLoss.add(report.loss)
@@ -88,8 +90,9 @@ struct ProgressDisplay {
     (lastDrawn, drawnStep) = (now, progress.report.step)
   }
 
-  /// Overwrites from column 0, erases the rest, returns to column 0. The last column stays
-  /// free: some terminals break the line as soon as it is written.
+  /// Overwrites from column 0, erases the rest, returns to column 0.
+  ///
+  /// The last column stays free: some terminals break the line as soon as it is written.
   private func liveLine(_ progress: Progress) -> String {
     let line = ProgressLine.live(progress, width: width() - 1, style: style)
     return "\r" + line + "\u{1B}[J\r"
