@@ -12,14 +12,14 @@ func jsonLine(_ value: JSON) -> String {
   case .bool(let value): value ? "true" : "false"
   case .integer(let value): "\(value)"
   case .number(let value): value.isFinite ? "\(value)" : "null"
-  case .string(let text): quoted(text)
+  case .string(let text): jsonString(text)
   case .array(let values): "[" + values.map(jsonLine).joined(separator: ",") + "]"
   case .object(let members):
-    "{" + members.map { quoted($0.key) + ":" + jsonLine($0.value) }.joined(separator: ",") + "}"
+    "{" + members.map { jsonString($0.key) + ":" + jsonLine($0.value) }.joined(separator: ",") + "}"
   }
 }
 
-private func quoted(_ text: String) -> String {
+private func jsonString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
     switch scalar {
