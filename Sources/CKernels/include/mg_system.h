@@ -1,12 +1,54 @@
-/* What the operating system says and what Swift can't ask it portably (glibc and musl differ):
- * signals, clocks, memory, terminals. Not here: files (Swift does those) and CPU features
- * (mg_cpu.h). */
+/* What the operating system says and what Swift can't ask it portably (glibc, musl and Darwin
+ * differ): clock, memory, processors, terminals, signals, whole writes. Not here: reading and
+ * replacing files (Swift does those) and CPU features (mg_cpu.h). Nothing here allocates. */
 #ifndef MG_SYSTEM_H
 #define MG_SYSTEM_H
 #include <stddef.h>
 #include <stdint.h>
 
-/* Seconds of the monotonic clock; only differences mean anything. */
+/// Seconds of the monotonic clock; only differences mean anything.
 double mg_seconds(void);
+
+/// Largest resident set of this process so far, in bytes; 0 if unknown.
+uint64_t mg_peak_resident_bytes(void);
+
+/// Memory that can be had without swapping, in bytes; 0 if unknown.
+/// Linux: MemAvailable (before Linux 3.14 MemFree) of `meminfo_path`, NULL = /proc/meminfo.
+/// Darwin with NULL: all physical memory, because its kernel publishes no such estimate.
+uint64_t mg_available_memory_bytes(const char *meminfo_path);
+
+/// Processors that this process may run on (its affinity mask), at least 1. A container's
+/// CPU-time quota is not a number of processors and is not considered.
+int mg_processor_count(void);
+
+/// Writes the processor's or board's name into `out`, cut to `capacity - 1` bytes and terminated.
+/// Linux: "model name" of `cpuinfo_path`, else the device tree's model (Raspberry Pi).
+/// NULL paths mean the real files. Returns the length written; 0 if unknown.
+/// *Requires*: `capacity` > 0.
+size_t mg_processor_name(char *out, size_t capacity, const char *cpuinfo_path,
+                         const char *device_tree_path);
+
+/// 1 if `fd` is a terminal, else 0.
+int mg_is_terminal(int fd);
+
+/// Columns of the terminal at `fd` at this moment; 0 if it is none or doesn't say.
+int mg_terminal_columns(int fd);
+
+/// Writes all `byte_count` bytes, going on after interruptions and waiting for a full pipe.
+/// Returns 0, or the errno of the failure (then an unknown part was written).
+int mg_write_all(int fd, const void *bytes, size_t byte_count);
+
+/// From now on the first SIGINT or SIGTERM is only remembered, for the program to stop at a safe
+/// point; a second one ends the current line of the terminal and exits at once with 128 + signal.
+/// SIGPIPE is ignored, so that writing to a closed pipe fails with EPIPE. System calls restart.
+/// Catches them also where the parent had them ignored, as a shell script does with SIGINT for
+/// background jobs: who sends one to a training run wants it to stop and save.
+void mg_signals_install(void);
+
+/// The signal remembered since mg_signals_install, or 0.
+int mg_signal_received(void);
+
+/// Forgets the remembered signal and restores what mg_signals_install replaced.
+void mg_signals_reset(void);
 
 #endif

@@ -1,0 +1,148 @@
+// `metrics.jsonl` and `metrics.csv` in the run folder, appended line by line. After a kill a
+// resumed run cuts off what it will do again, so that the files never contradict themselves.
+
+import MicroGPT
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// What can go wrong with the metrics files; `reason` is the system's words.
+enum MetricsError: UserFacingError, Equatable {
+  case cannotCreate(path: String, reason: String)
+  case cannotRead(path: String, reason: String)
+  case cannotWrite(path: String, reason: String)
+
+  var exitCode: ExitCode {
+    switch self {
+    case .cannotCreate: .cantCreate
+    case .cannotRead, .cannotWrite: .ioError
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .cannotCreate(let path, let reason):
+      "can't create the metrics file '\(path)': \(reason). "
+        + "Choose a folder that you can write to with --out."
+    case .cannotRead(let path, let reason):
+      "can't read the metrics file '\(path)': \(reason). "
+        + "Move it away to begin a new one, or make it readable."
+    case .cannotWrite(let path, let reason):
+      "can't write the metrics file '\(path)': \(reason). "
+        + "Make room, then continue the run with --resume."
+    }
+  }
+}
+
+/// Appends records to both metrics files of a run.
+///
+/// Each line is handed to the system as soon as it is made, so that it survives the death of the
+/// process; it is not forced to the disk, which would cost an SD card a write per line.
+struct MetricsWriter: ~Copyable {
+  private var jsonFile: LineFile
+  private var csvFile: LineFile
+
+  /// Opens the files in `folder`, which exists: empty for a new run; for one resumed after `step`
+  /// steps with everything up to that step, and without torn or foreign lines.
+  init(folder: String, resumingAfter step: Int? = nil) throws(MetricsError) {
+    let (jsonPath, csvPath) = (Self.jsonPath(in: folder), folder + "/metrics.csv")
+    if let step {
+      try keepLines(ofFile: jsonPath) { line in
+        guard let lineStep = jsonNumbers(inLine: line)?["step"] else { return false }
+        return lineStep <= Double(step)
+      }
+      try keepLines(ofFile: csvPath) { Self.csvStep($0).map { $0 <= step } ?? false }
+    }
+    let newJSONFile = try LineFile(path: jsonPath, isNew: step == nil)
+    var newCSVFile = try LineFile(path: csvPath, isNew: step == nil)
+    if newCSVFile.byteCount == 0 { try newCSVFile.append(MetricsRecord.csvHeader) }
+    // Only now: Swift can't undo half an initialization of a non-copyable value.
+    jsonFile = newJSONFile
+    csvFile = newCSVFile
+  }
+
+  /// Appends one record to both files.
+  mutating func append(_ record: MetricsRecord) throws(MetricsError) {
+    try jsonFile.append(jsonLine(record.json))
+    try csvFile.append(record.csv)
+  }
+
+  /// Where the JSON lines of a run are.
+  static func jsonPath(in folder: String) -> String { folder + "/metrics.jsonl" }
+
+  /// The step of a whole CSV line: below any step for the header, nil for a torn or foreign line.
+  private static func csvStep(_ line: ArraySlice<UInt8>) -> Int? {
+    if line.elementsEqual(MetricsRecord.csvHeader.utf8) { return Int.min }
+    let fields = line.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
+    let columnCount = MetricsRecord.csvHeader.utf8.count { $0 == UInt8(ascii: ",") } + 1
+    guard fields.count == columnCount else { return nil }
+    return Int(String(decoding: fields[0], as: UTF8.self))
+  }
+}
+
+/// A file that only ever grows by whole lines.
+private struct LineFile: ~Copyable {
+  private let path: String
+  private let descriptor: Int32
+  private(set) var byteCount: Int
+
+  init(path: String, isNew: Bool) throws(MetricsError) {
+    let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (isNew ? O_TRUNC : 0)
+    let descriptor = open(path, flags, 0o644)
+    guard descriptor >= 0 else {
+      throw .cannotCreate(path: path, reason: describe(systemError: errno))
+    }
+    self.path = path
+    self.descriptor = descriptor
+    byteCount = max(0, Int(lseek(descriptor, 0, SEEK_END)))
+  }
+
+  deinit { close(descriptor) }
+
+  /// Appends `line` and a line break.
+  ///
+  /// If it fails half-way, what was written of it is taken back.
+  mutating func append(_ line: String) throws(MetricsError) {
+    let bytes = Array((line + "\n").utf8)
+    let failure = bytes.withUnsafeBytes { SystemInfo.writeAll($0, to: descriptor) }
+    guard failure == 0 else {
+      _ = ftruncate(descriptor, off_t(byteCount))
+      throw .cannotWrite(path: path, reason: describe(systemError: failure))
+    }
+    byteCount += bytes.count
+  }
+}
+
+/// Rewrites the file at `path` with only the whole lines that `isKept` accepts.
+///
+/// It is written aside, synced and renamed: at any moment the old or the new file is there.
+/// A file that doesn't exist, or of which nothing goes, is left alone.
+private func keepLines(ofFile path: String, _ isKept: (ArraySlice<UInt8>) -> Bool)
+  throws(MetricsError)
+{
+  guard let bytes = try readFile(path) else { return }
+  var kept: [UInt8] = []
+  kept.reserveCapacity(bytes.count)
+  forEachWholeLine(of: bytes) { line in
+    if isKept(line) { kept += bytes[line.startIndex...line.endIndex] }
+  }
+  if kept.count == bytes.count { return }
+  let aside = path + ".partial"
+  let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else {
+    throw .cannotCreate(path: aside, reason: describe(systemError: errno))
+  }
+  var failure = kept.withUnsafeBytes { SystemInfo.writeAll($0, to: descriptor) }
+  if failure == 0, fsync(descriptor) != 0 { failure = errno }
+  close(descriptor)
+  if failure == 0, rename(aside, path) != 0 { failure = errno }
+  guard failure == 0 else {
+    unlink(aside)
+    throw .cannotWrite(path: path, reason: describe(systemError: failure))
+  }
+}
