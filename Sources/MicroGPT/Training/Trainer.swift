@@ -65,7 +65,11 @@ public final class Trainer {
   /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
   /// and optimizer are those of the last step.
   public func runStep() throws(TrainingError) -> StepResult {
-    let tokenCount = drawBatches()
+    try update(tokenCount: drawBatches())
+  }
+
+  /// The step on the batches that are in the buffers.
+  func update(tokenCount: Int) throws(TrainingError) -> StepResult {
     let gradientNorm: Double
     let meanLoss: Double
     (meanLoss, gradientNorm) = computeGradients(tokenCount: tokenCount)
