@@ -86,7 +86,10 @@ struct MetricsWriter: ~Copyable {
 }
 
 /// A file that only ever grows by whole lines.
-private struct LineFile: ~Copyable {
+///
+/// Not private: Swift 6.0.3 crashes on a non-copyable private type stored in another one when
+/// the tests import this module.
+struct LineFile: ~Copyable {
   private let path: String
   private let descriptor: Int32
   private(set) var byteCount: Int
