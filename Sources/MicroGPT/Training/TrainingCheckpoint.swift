@@ -6,8 +6,21 @@ public struct RunProgress: Sendable, Equatable {
   /// Lowest validation loss so far, and the step it was seen at.
   public var bestLoss: Double?
   public var bestStep: Int?
+  /// The step of the last evaluation.
+  public var evaluatedStep: Int?
 
   public init() {}
+}
+
+/// Where a run's text is and how it was split.
+public struct DataSource: Sendable, Equatable {
+  public var path: String
+  public var validationFraction: Double
+
+  public init(path: String, validationFraction: Double) {
+    self.path = path
+    self.validationFraction = validationFraction
+  }
 }
 
 /// Saves and restores the state of a `Trainer`.
@@ -16,8 +29,8 @@ public enum TrainingCheckpoint {
 
   /// Writes a checkpoint: aside, synced, renamed; the previous file survives until then.
   public static func save(
-    _ trainer: Trainer, tokenizer: any TextTokenizer, layout: CorpusLayout, progress: RunProgress,
-    to path: String
+    _ trainer: Trainer, tokenizer: any TextTokenizer, layout: CorpusLayout, source: DataSource,
+    progress: RunProgress, to path: String
   ) throws {
     let model = trainer.model
     let stored = model.table.stored(for: model.configuration.family)
@@ -32,7 +45,7 @@ public enum TrainingCheckpoint {
         (ModelFile.Key.configuration, model.configuration.json.description),
         (ModelFile.Key.tokenizer, tokenizer.json.description),
         (ModelFile.Key.layout, layout.rawValue),
-        (ModelFile.Key.training, state(trainer, progress).description),
+        (ModelFile.Key.training, state(trainer, source, progress).description),
       ])
     let blocks = [
       ("", model.weights), (moments.0, trainer.optimizer.moment1),
@@ -46,7 +59,9 @@ public enum TrainingCheckpoint {
     try file.commit()
   }
 
-  private static func state(_ trainer: Trainer, _ progress: RunProgress) -> JSON {
+  private static func state(
+    _ trainer: Trainer, _ source: DataSource, _ progress: RunProgress
+  ) -> JSON {
     let c = trainer.configuration
     let schedule = trainer.schedule
     return [
@@ -65,9 +80,11 @@ public enum TrainingCheckpoint {
         "evaluations_since_best": .integer(schedule.plateau.evaluationsSinceBest),
         "plateau_best": .number(schedule.plateau.best),
       ],
-      "data": trainer.sampler.state,
+      "data": trainer.sampler.state, "data_path": .string(source.path),
+      "val_fraction": .number(source.validationFraction),
       "best_loss": progress.bestLoss.map { .number($0) } ?? .null,
       "best_step": progress.bestStep.map { .integer($0) } ?? .null,
+      "evaluated_step": progress.evaluatedStep.map { .integer($0) } ?? .null,
     ]
   }
 
@@ -105,6 +122,20 @@ public enum TrainingCheckpoint {
     return recipe
   }
 
+  /// The text of the run in `file`.
+  public static func source(of file: SafeTensors) throws -> DataSource {
+    let reader = StateReader(path: file.path, json: try file.requireJSON(ModelFile.Key.training))
+    let fraction = try reader.number("val_fraction")
+    guard fraction > 0, fraction < 1 else { throw reader.damage("a fraction of \(fraction)") }
+    return DataSource(path: try reader.text("data_path"), validationFraction: fraction)
+  }
+
+  /// Steps done by the run in `file`.
+  public static func step(of file: SafeTensors) throws -> Int {
+    let reader = StateReader(path: file.path, json: try file.requireJSON(ModelFile.Key.training))
+    return try reader.integer("step")
+  }
+
   /// Puts `trainer`, whose model has the weights of `file` already, at the saved point.
   public static func restore(
     _ trainer: Trainer, from file: SafeTensors, recipe: TrainingConfiguration
@@ -125,6 +156,7 @@ public enum TrainingCheckpoint {
     var progress = RunProgress()
     progress.bestLoss = json["best_loss"]?.doubleValue
     progress.bestStep = json["best_step"]?.intValue
+    progress.evaluatedStep = json["evaluated_step"]?.intValue
     return progress
   }
 }

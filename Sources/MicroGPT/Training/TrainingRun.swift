@@ -13,7 +13,7 @@ public protocol TrainingObserver: AnyObject {
 
 /// What a run does besides stepping.
 public struct RunOptions: Sendable, Equatable {
-  /// Steps between evaluations; the last step is always evaluated.
+  /// Steps between evaluations; 0 for the last step only, which is always evaluated.
   public var evaluateEvery = 250
   /// Steps between checkpoints; 0 for at evaluations and at the end only.
   public var saveEvery = 0
@@ -23,12 +23,15 @@ public struct RunOptions: Sendable, Equatable {
   public var lastPath: String
   /// The checkpoint with the lowest validation loss.
   public var bestPath: String
+  /// Recorded in checkpoints, so that `--resume` needs no other flag.
+  public var source: DataSource
   /// Floating-point operations per second this machine reaches at most; nil if unmeasured.
   public var peakFlops: Double?
 
-  public init(lastPath: String, bestPath: String) {
+  public init(lastPath: String, bestPath: String, source: DataSource) {
     self.lastPath = lastPath
     self.bestPath = bestPath
+    self.source = source
   }
 }
 
@@ -47,7 +50,6 @@ public final class TrainingRun {
   /// Best validation loss so far.
   public private(set) var progress: RunProgress
   private var lastSaved: Int?
-  private var lastEvaluated: Int?
 
   /// Reserves the memory for evaluations and samples.
   public init(
@@ -74,25 +76,26 @@ public final class TrainingRun {
   /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays.
   public func run(_ observer: some TrainingObserver) throws -> End {
     let start = SystemInfo.seconds
-    while trainer.step < trainer.configuration.steps {
+    // A run that was stopped between a step and its evaluation makes up for it.
+    if trainer.step > 0 && isEvaluationDue { try evaluate(observer) }
+    while trainer.step < trainer.configuration.steps && !observer.shouldStop {
       try step(since: start, observer)
-      let isLast = trainer.step == trainer.configuration.steps
-      if observer.shouldStop {
-        try save()
-        return .stopped
-      }
-      if isLast || trainer.step % options.evaluateEvery == 0 {
+      if observer.shouldStop { break }
+      if isEvaluationDue {
         try evaluate(observer)
       } else if options.saveEvery > 0 && trainer.step % options.saveEvery == 0 {
         try save()
       }
-      if observer.shouldStop && !isLast {
-        try save()
-        return .stopped
-      }
     }
-    if lastEvaluated != trainer.step { try evaluate(observer) }
-    return .finished
+    if lastSaved != trainer.step { try save() }
+    let isComplete = trainer.step >= trainer.configuration.steps && !isEvaluationDue
+    return isComplete ? .finished : .stopped
+  }
+
+  private var isEvaluationDue: Bool {
+    let isLast = trainer.step >= trainer.configuration.steps
+    let isMultiple = options.evaluateEvery > 0 && trainer.step % options.evaluateEvery == 0
+    return (isLast || isMultiple) && progress.evaluatedStep != trainer.step
   }
 
   private func step(since start: Double, _ observer: some TrainingObserver) throws {
@@ -121,15 +124,17 @@ public final class TrainingRun {
   /// saved, so that a resumed run goes on from the same state.
   private func evaluate(_ observer: some TrainingObserver) throws {
     guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
-    lastEvaluated = trainer.step
+    progress.evaluatedStep = trainer.step
     trainer.schedule.observe(validationLoss: result.loss)
     let isBest = result.loss < (progress.bestLoss ?? .infinity)
     if isBest {
       progress.bestLoss = result.loss
       progress.bestStep = trainer.step
     }
-    try save()
+    // The best one first: a crash in between leaves an older last checkpoint, whose run will come
+    // to the same best one again.
     if isBest { try save(to: options.bestPath) }
+    try save()
     try observer.didEvaluate(
       EvaluationReport(
         step: trainer.step, loss: result.loss, perplexity: result.perplexity,
@@ -144,7 +149,8 @@ public final class TrainingRun {
 
   private func save(to path: String) throws {
     try TrainingCheckpoint.save(
-      trainer, tokenizer: tokenizer, layout: layout, progress: progress, to: path)
+      trainer, tokenizer: tokenizer, layout: layout, source: options.source, progress: progress,
+      to: path)
   }
 
   /// Text from the model as it is now, always from the same random numbers: what changes from one

@@ -1,0 +1,47 @@
+// What a training run will reserve, computed from its plans before anything is allocated.
+
+/// The memory of a training run, arena by arena, in bytes.
+public struct MemoryEstimate: Sendable, Equatable {
+  /// One arena of the plan.
+  public struct Part: Sendable, Equatable {
+    public var name: String
+    public var byteCount: Int
+  }
+
+  public var parts: [Part]
+  /// All arenas together. The program itself and the text come on top.
+  public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
+
+  /// Plans the run of `configuration` with `batchSize` sequences at a time on `threadCount` workers.
+  public init(
+    _ configuration: ModelConfiguration, batchSize: Int, gradientAccumulation: Int,
+    samples: Bool, compute: Compute
+  ) {
+    let table = ParameterTable(configuration)
+    let length = configuration.contextLength
+    let training = LossGraph(
+      configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true)
+    let evaluation = LossGraph(
+      configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: false)
+    let needs = Executor.scratchNeeds(training.graph, compute.kernels)
+    let weights = table.elementCount * 4
+    parts = [
+      Part(name: "weights", byteCount: weights),
+      Part(name: "gradients", byteCount: weights),
+      Part(name: "optimizer (two moments)", byteCount: 2 * weights),
+      Part(name: "activations of a step", byteCount: MemoryPlan(training.graph).byteCount),
+      Part(name: "activations of evaluation", byteCount: MemoryPlan(evaluation.graph).byteCount),
+      Part(name: "scratch of \(compute.threadCount) threads",
+        byteCount: 4 * (needs.perWorker * compute.threadCount + needs.shared)),
+      Part(name: "batches", byteCount: 8 * batchSize * length * gradientAccumulation),
+    ]
+    if samples {
+      let single = LogitsGraph(
+        configuration, table, batchSize: 1, sequenceLength: 1, cached: true)
+      parts.append(
+        Part(
+          name: "cache and activations of samples",
+          byteCount: KeyValueCache.byteCount(configuration) + MemoryPlan(single.graph).byteCount))
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// What a run does when nobody says otherwise: sizes that fit the text, and the family's recipe.
+
+/// The named sizes: layers, heads, width, context, batch.
+public struct ModelPreset: Sendable, Equatable {
+  public let name: String
+  public let family: ModelFamily
+  public let layers: Int
+  public let heads: Int
+  public let width: Int
+  public let context: Int
+  public let batchSize: Int
+  public let steps: Int
+
+  /// All presets, smallest first within a row.
+  public static let all: [ModelPreset] = [
+    preset("tiny", .modern, 2, 2, 64, 32, 16, 1000),
+    preset("micro", .modern, 4, 4, 128, 64, 12, 2000),
+    preset("small", .modern, 6, 8, 256, 256, 16, 4000),
+    preset("medium", .modern, 8, 8, 512, 256, 16, 8000),
+    preset("large", .modern, 12, 12, 768, 512, 8, 20000),
+    preset("xl", .modern, 16, 16, 1024, 512, 4, 40000),
+    preset("xxl", .modern, 24, 16, 1536, 512, 2, 80000),
+    preset("nanogpt-cpu", .gpt2, 4, 4, 128, 64, 12, 2000),
+    preset("gpt2", .gpt2, 12, 12, 768, 1024, 1, 20000),
+    preset("microgpt", .microgpt, 1, 4, 16, 16, 1, 1000),
+  ]
+
+  /// The preset of that name.
+  public static func named(_ name: String) throws(ConfigurationError) -> ModelPreset {
+    guard let preset = all.first(where: { $0.name == name }) else {
+      throw .unknownName(kind: "--preset", found: name, expected: all.map(\.name))
+    }
+    return preset
+  }
+
+  /// The preset for a text of `tokenCount` tokens: about one weight per token and more, because a
+  /// small model that has seen its text some times beats a large one that has not finished.
+  public static func suggested(tokenCount: Int) -> ModelPreset {
+    let name = tokenCount < 30_000 ? "tiny" : tokenCount < 8_000_000 ? "micro" : "small"
+    return all.first { $0.name == name } ?? all[0]
+  }
+
+  private static func preset(
+    _ name: String, _ family: ModelFamily, _ layers: Int, _ heads: Int, _ width: Int,
+    _ context: Int, _ batchSize: Int, _ steps: Int
+  ) -> ModelPreset {
+    ModelPreset(
+      name: name, family: family, layers: layers, heads: heads, width: width, context: context,
+      batchSize: batchSize, steps: steps)
+  }
+}
+
+/// The training defaults of a family.
+public struct Recipe: Sendable, Equatable {
+  public var learningRate: Double
+  public var schedule: ScheduleKind
+  public var gradientClip = 1.0
+  public var adamW = AdamWConfiguration()
+  public var patience = 3
+
+  /// The recipe of `family`.
+  public init(_ family: ModelFamily) {
+    schedule = .cosine
+    switch family {
+    case .modern, .llama, .randygpt: learningRate = 3e-3
+    case .gpt2, .picogpt, .microgpt: learningRate = 1e-3
+    }
+  }
+
+  /// Warm-up steps of a run: a twentieth of it, 100 at most.
+  public static func warmupSteps(of steps: Int) -> Int { min(100, steps / 20) }
+  /// Steps between evaluations: four in a run.
+  public static func evaluateEvery(of steps: Int) -> Int { max(1, (steps + 3) / 4) }
+}

@@ -1,0 +1,35 @@
+// `mgpt eval`: the loss of a checkpoint on a whole text.
+
+import MicroGPT
+
+/// Evaluates as asked; returns the code to exit with.
+func runEval(_ asked: EvalOptions) throws -> Int32 {
+  let saved = try ModelFile(path: try requireModel(asked.model))
+  guard let path = asked.data else {
+    throw SetupError.missing(flag: "--data", why: "name a text to evaluate on")
+  }
+  let split = try TokenSplit(
+    text: readFile(path), layout: saved.layout, tokenizer: saved.tokenizer, path: path)
+  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  let evaluator = try Evaluator(
+    model: saved.model, split: split, batchSize: asked.batchSize ?? 12, compute: compute)
+  Signals.install()
+  guard let result = evaluator.run(shouldStop: { Signals.received != nil }) else {
+    return 128 + (Signals.received ?? 0)
+  }
+  if asked.json {
+    let object: JSON = [
+      "loss": .number(result.loss), "perplexity": .number(result.perplexity),
+      "bits_per_byte": .number(result.bitsPerByte), "tokens": .integer(result.tokenCount),
+      "bytes": .integer(result.byteCount),
+    ]
+    Terminal.output.write(jsonLine(object) + "\n")
+  } else {
+    Terminal.output.write(
+      "loss \(Format.fixed(result.loss, decimals: 4)) nats/token, perplexity "
+        + "\(Format.fixed(result.perplexity, decimals: 3)), "
+        + "\(Format.fixed(result.bitsPerByte, decimals: 4)) bits/byte over "
+        + "\(result.tokenCount) tokens\n")
+  }
+  return 0
+}

@@ -1,0 +1,102 @@
+// The observer of a run on the command line: live line or plain lines, JSON lines, metrics files,
+// and at the end the curve.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+import MicroGPT
+
+/// Shows and records a training run.
+final class TrainingConsole: TrainingObserver {
+  private let folder: String
+  private let logEvery: Int
+  private let json: Bool
+  private let quiet: Bool
+  private var display: ProgressDisplay
+  private var metrics: MetricsWriter
+  private var history: MetricsHistory
+  private var lastStep: StepReport?
+  /// Standard output is gone: the run ends in order, with its checkpoint saved.
+  private var outputFailed = false
+
+  /// Opens the metrics files of `folder`, which must exist; a resumed run goes on in them.
+  init(
+    folder: String, resumingAfter step: Int?, logEvery: Int, json: Bool, quiet: Bool,
+    terminal: Terminal
+  ) throws {
+    self.folder = folder
+    self.logEvery = logEvery
+    self.json = json
+    self.quiet = quiet
+    metrics = try MetricsWriter(folder: folder, resumingAfter: step)
+    history =
+      step == nil
+      ? MetricsHistory() : try MetricsHistory(path: MetricsWriter.jsonPath(in: folder))
+    let style = ProgressStyle.detect(
+      isTerminal: terminal.isTerminal && !json,
+      environment: { name in getenv(name).map { String(cString: $0) } })
+    display = ProgressDisplay(
+      style: style, logInterval: logEvery, width: { terminal.width },
+      write: { _ = terminal.attempt($0) })
+  }
+
+  var shouldStop: Bool { Signals.received != nil || outputFailed }
+
+  func didStep(_ report: StepReport) throws {
+    if !quiet && !json { display.update(report, at: SystemInfo.seconds) }
+    let isFirst = lastStep == nil
+    lastStep = report
+    if isFirst || report.step % logEvery == 0 || report.step == report.totalSteps {
+      try record(MetricsRecord(report))
+    }
+  }
+
+  func didEvaluate(_ report: EvaluationReport, sample: String?) throws {
+    try record(
+      MetricsRecord(
+        report, peakResidentByteCount: lastStep?.peakResidentByteCount,
+        elapsedSeconds: lastStep?.elapsedSeconds))
+    if quiet || json { return }
+    display.show(report)
+    if let sample { display.show(lasting: indented(sample)) }
+  }
+
+  private func record(_ record: MetricsRecord) throws {
+    history.append(record)
+    try metrics.append(record)
+    if json && Terminal.output.attempt(jsonLine(record.json) + "\n") != 0 { outputFailed = true }
+  }
+
+  /// Leaves the live line; call it once, however the run ended.
+  func finish() {
+    if !quiet && !json { display.finish() }
+  }
+
+  /// Writes `loss.svg`.
+  func writeChart(title: String, subtitle: String) throws {
+    let chart = LossChart(
+      title: title, subtitle: subtitle, training: history.training, validation: history.validation)
+    try AtomicFile.replace(folder + "/loss.svg", with: Array(chart.svg().utf8))
+  }
+
+  /// The sample, set off from the log; control characters, which a byte model may well produce,
+  /// must not reach the terminal.
+  private func indented(_ text: String) -> String {
+    printableText(text).split(separator: "\n", omittingEmptySubsequences: false)
+      .map { "    " + $0 }.joined(separator: "\n")
+  }
+}
+
+/// `text` with its control characters, line breaks and tabs excepted, as U+FFFD.
+func printableText(_ text: String) -> String {
+  var result = String.UnicodeScalarView()
+  for scalar in text.unicodeScalars {
+    let isControl = scalar.value < 32 || (127..<160).contains(scalar.value)
+    result.append(isControl && scalar != "\n" && scalar != "\t" ? "\u{FFFD}" : scalar)
+  }
+  return String(result)
+}
