@@ -228,7 +228,7 @@ def training_fixture(path: Path, c: Configuration, p: Parameters, batches: Tenso
     write_safetensors(path, tensors, metadata)
 
     _report(path, f"loss {losses[0]:.4f} → {losses[-1]:.4f}")
-    worst = max(abs(a - b) for a, b in zip(losses, exact_losses))
+    worst = max(abs(a - b) for a, b in zip(losses, exact_losses, strict=True))
     _expect_small("losses, float32 against float64", worst, 2e-5)
     worst = max(
         (_without_key_bias(c, name, final[name]) - _without_key_bias(c, name, value)).abs().max()

@@ -230,9 +230,7 @@ def logits(c: Configuration, p: Parameters, tokens: Tensor) -> Tensor:
 def loss(c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor) -> Tensor:
     """Returns the mean cross-entropy in nats over the targets that are not `IGNORED_TARGET`."""
     y = logits(c, p, tokens)
-    return F.cross_entropy(
-        y.flatten(0, 1), targets.flatten().long(), ignore_index=IGNORED_TARGET
-    )
+    return F.cross_entropy(y.flatten(0, 1), targets.flatten().long(), ignore_index=IGNORED_TARGET)
 
 
 def gradients(
@@ -242,7 +240,7 @@ def gradients(
     leaves = {name: value.detach().requires_grad_(True) for name, value in p.items()}
     value = loss(c, leaves, tokens, targets)
     parts = torch.autograd.grad(value, list(leaves.values()))
-    return value.detach(), dict(zip(leaves, parts))
+    return value.detach(), dict(zip(leaves, parts, strict=True))
 
 
 def _norm(c: Configuration, p: Parameters, name: str, x: Tensor) -> Tensor:
