@@ -26,17 +26,17 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
   }
   var lines = [
     "\(path): checksums verified",
-    "  parameters    \(saved.model.parameterCount)",
-    "  tokenizer     \(saved.tokenizer.kind.rawValue), \(c.vocabularySize) ids, "
+    "  parameters      \(saved.model.parameterCount)",
+    "  tokenizer       \(saved.tokenizer.kind.rawValue), \(c.vocabularySize) ids, "
       + "trained on a \(saved.layout == .stream ? "stream" : "list of documents")",
   ]
   for member in c.json.objectValue ?? [] {
-    lines.append("  \(Format.padded(member.key, to: 14, left: true))\(member.value)")
+    lines.append("  \(Format.aligned(member.key, to: 16))\(member.value)")
   }
   if let step = training?["step"]?.intValue, let steps = training?["steps"]?.intValue {
     let best = training?["best_loss"]?.doubleValue
     lines.append(
-      "  step          \(step) of \(steps)"
+      "  step            \(step) of \(steps)"
         + (best.map { ", best validation loss \(Format.fixed($0, decimals: 4))" } ?? ""))
   }
   lines.append("  tensors")

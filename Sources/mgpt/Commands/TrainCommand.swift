@@ -17,7 +17,7 @@ func runTrain(_ asked: TrainOptions) throws -> Int32 {
     return 0
   }
   var options = setup.options
-  let peak = measurePeakFlops(compute)
+  let peak = compute.measurePeakFlops()
   options.peakFlops = peak
   // `--json` owns standard output; words for people then go to standard error.
   let words = asked.json ? Terminal.error : Terminal.output
@@ -114,7 +114,7 @@ private func planReport(
   let width = estimate.parts.map(\.name.count).max() ?? 0
   for part in estimate.parts {
     lines.append(
-      "  " + part.name + String(repeating: " ", count: width - part.name.count + 2)
+      "  " + Format.aligned(part.name, to: width + 2)
         + Format.padded(Format.bytes(part.byteCount), to: 10) + "  \(part.byteCount) bytes")
   }
   lines.append("  total: \(Format.bytes(estimate.byteCount)), \(estimate.byteCount) bytes")

@@ -90,6 +90,11 @@ enum Format {
     String(repeating: " ", count: max(0, width - text.count)) + text
   }
 
+  /// `text` with blanks behind until it is `width` characters long.
+  static func aligned(_ text: String, to width: Int) -> String {
+    text + String(repeating: " ", count: max(0, width - text.count))
+  }
+
   /// Three figures and the largest of `units`, steps of 1000, that keeps the number at 1 or more.
   private static func scaled(_ value: Double, units: [String]) -> String {
     guard value.isFinite else { return fixed(value, decimals: 0) }

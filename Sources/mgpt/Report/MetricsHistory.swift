@@ -22,7 +22,7 @@ struct MetricsHistory: Equatable, Sendable {
   ///
   /// *Cost*: the file is read into memory once.
   init(path: String) throws(MetricsError) {
-    let bytes = try readFile(path) ?? []
+    let bytes = try readIfPresent(path) ?? []
     for line in bytes.split(separator: UInt8(ascii: "\n")) {
       guard let numbers = jsonNumbers(inLine: line), let value = numbers["step"],
         let step = Int(exactly: value)
@@ -42,7 +42,7 @@ struct MetricsHistory: Equatable, Sendable {
 }
 
 /// All bytes of a file; nil if it doesn't exist.
-func readFile(_ path: String) throws(MetricsError) -> [UInt8]? {
+func readIfPresent(_ path: String) throws(MetricsError) -> [UInt8]? {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else {
     if errno == ENOENT { return nil }

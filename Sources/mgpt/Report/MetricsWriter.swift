@@ -128,7 +128,7 @@ struct LineFile: ~Copyable {
 private func keepLines(ofFile path: String, _ isKept: (ArraySlice<UInt8>) -> Bool)
   throws(MetricsError)
 {
-  guard let bytes = try readFile(path) else { return }
+  guard let bytes = try readIfPresent(path) else { return }
   var kept: [UInt8] = []
   kept.reserveCapacity(bytes.count)
   forEachWholeLine(of: bytes) { line in

@@ -1,0 +1,2 @@
+import MicroGPT
+func runBench(_ options: BenchOptions) throws -> Int32 { 0 }
