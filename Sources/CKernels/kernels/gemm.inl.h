@@ -89,8 +89,11 @@ static void pack_columns_f32(size_t count, size_t k, const float *src, size_t ld
             const float *row = src + j * ld + first;
             size_t i = 0;
             for (; i + VN <= columns; i += VN) v_store(dst + i, v_load(row + i));
-            for (; i < columns; i++) dst[i] = row[i];
-            for (; i < width; i++) dst[i] = 0.0f;
+            for (; i < width; i += VN) { /* the rest of the row, then zeros */
+                size_t here = i < columns ? columns - i : 0;
+                v_f32 last = v_load_n(row + i, here, v_zero());
+                v_store_n(dst + i, last, width - i < VN ? width - i : VN);
+            }
         }
     }
 }
