@@ -123,14 +123,19 @@ struct MemoryPlan: Sendable {
   }
 
   /// The block of the gradient that operation `t` passes through to `input`, if sharing it is
-  /// sound: the operation is the last consumer of `input`, and whoever else writes into the shared
-  /// block does so only after the producers of all other sharers have read it.
+  /// sound: the operation is the last consumer of `input`, whoever shared the block before has been
+  /// read for the last time, and whoever else writes into it from now on does so only after the
+  /// producers of all other sharers have read it.
   private func sharedBlock(
     _ input: Tensor, of t: Int, _ graph: Graph, _ producer: [Int], _ consumers: [[Int]]
   ) -> Int? {
     guard let pass = graph.operations[t].passThrough, pass.inputs.contains(input),
       let block = gradientBlock[pass.output.id], blocks[block].byteCount == input.byteCount
     else { return nil }
+    for id in gradientBlock.indices where gradientBlock[id] == block && id != pass.output.id {
+      let isOfThisPass = pass.inputs.contains { $0.id == id }
+      if !isOfThisPass && producer[id] <= t { return nil }
+    }
     for other in pass.inputs where other != input {
       // Earlier consumers of either run their backward later; the other's producer must precede.
       let othersWriters = consumers[other.id].filter { $0 != t }

@@ -16,7 +16,7 @@ func runDemo(_ asked: DemoOptions) throws -> Int32 {
   train.batchSize = 64
   train.sampleTokens = 0
   train.steps = try affordableSteps(train, seconds: Double(asked.seconds))
-  train.evalEvery = max(1, (train.steps ?? 1) / 3)
+  train.evalEvery = ((train.steps ?? 1) + 2) / 3
   let code = try runTrain(train)
   if code != 0 { return code }
   return try printNames(folder + "/best.safetensors", trainedOn: path, asked)
