@@ -98,7 +98,7 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
       rmdir(path)  // fails, and leaves the folder to be found, if anything else is in it
     }
     func text(_ name: String) throws -> String? {
-      try readFile(path + "/" + name).map { String(decoding: $0, as: UTF8.self) }
+      try readIfPresent(path + "/" + name).map { String(decoding: $0, as: UTF8.self) }
     }
     func append(_ text: String, to name: String) {
       let descriptor = open(path + "/" + name, O_WRONLY | O_APPEND | O_CREAT, 0o644)
