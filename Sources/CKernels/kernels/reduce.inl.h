@@ -60,7 +60,7 @@ static float fma_peak_f32(size_t rounds) {
     v_f32 s[SUMS], a = v_set1(0.999999f), b = v_set1(1e-6f);
     for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)j);
     for (size_t i = 0; i < rounds; i++) {
-#pragma clang loop unroll(full)
+        MG_UNROLL
         for (int j = 0; j < SUMS; j++) s[j] = v_fma(s[j], a, b);
     }
     v_f32 total = v_zero();
