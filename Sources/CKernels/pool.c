@@ -133,11 +133,14 @@ void mg_pool_run(mg_pool *pool, mg_job job, void *argument) {
     atomic_store_explicit(&pool->pending, pool->workers - 1, memory_order_relaxed);
     announce(pool);
     job(argument, 0, pool->workers);
-    for (int i = 0; atomic_load_explicit(&pool->pending, memory_order_acquire) > 0; i++)
-        if (i < SPINS_BEFORE_YIELD)
+    int spins = 0;
+    while (atomic_load_explicit(&pool->pending, memory_order_acquire) > 0)
+        if (spins < SPINS_BEFORE_YIELD) {
+            spins++;
             relax();
-        else
+        } else {
             sched_yield();
+        }
 }
 
 mg_range mg_share(size_t count, size_t grain, size_t worker, size_t workers) {

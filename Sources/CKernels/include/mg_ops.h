@@ -18,7 +18,7 @@ typedef struct {
     const mg_kernels *kernels;
     float *scratch;            /* workers * scratch_per_worker floats, 64-byte aligned */
     size_t scratch_per_worker; /* floats, a multiple of 16 */
-    float *shared;             /* mg_shared_scratch(...) floats */
+    float *shared;             /* mg_shared_scratch(...) floats, 64-byte aligned */
 } mg_context;
 
 /* ---- Matrix multiply ------------------------------------------------------------------------- */

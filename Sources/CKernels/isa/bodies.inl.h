@@ -2,6 +2,15 @@
  * attribute region and after its vector header and tile constants (MG_MR, MG_NRV). Everything is
  * static: a shared inline function compiled for one instruction set must never be the copy that the
  * linker keeps for another. */
+
+/* In front of a loop over registers, whose count is a constant: without it the registers become an
+ * array in memory. */
+#if defined(__clang__)
+#define MG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define MG_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 #include "../kernels/math.inl.h"
 #include "../kernels/elementwise.inl.h"
 #include "../kernels/reduce.inl.h"

@@ -99,9 +99,14 @@ static void scale_add_f32(size_t n, float scale, const float *x, const float *ad
 }
 
 /* The hash is a 32-bit finaliser (two multiplications, three shifts) of the element's number, keyed
- * before and between: plain C, which compilers vectorise inside the attribute region. */
+ * before and between: plain C, which compilers vectorise inside the attribute region. The key is
+ * hashed first (the finaliser of splitmix64), or the masks of keys that differ in a few bits would
+ * be the same but for the order of neighbouring elements. */
 static void dropout_f32(size_t n, uint64_t key, size_t offset, uint32_t threshold, float scale,
                         const float *x, float *y) {
+    key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9u;
+    key = (key ^ (key >> 27)) * 0x94D049BB133111EBu;
+    key ^= key >> 31;
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (size_t i = 0; i < n; i++) {
         uint64_t number = offset + i;

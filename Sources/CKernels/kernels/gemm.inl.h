@@ -11,28 +11,29 @@ enum { MG_NR = MG_NRV * VN };
 MG_INLINE void gemm_tile(size_t k, const float *a, const float *b, float *c, size_t ldc,
                          const float *bias, int accumulate) {
     v_f32 sum[MG_MR][MG_NRV];
-#pragma clang loop unroll(full)
+    MG_UNROLL
     for (size_t j = 0; j < MG_NRV; j++) {
         v_f32 start = bias ? v_load(bias + j * VN) : v_zero();
-#pragma clang loop unroll(full)
+        MG_UNROLL
         for (size_t i = 0; i < MG_MR; i++)
             sum[i][j] = accumulate ? v_load(c + i * ldc + j * VN) : start;
     }
     for (size_t p = 0; p < k; p++, a += MG_MR, b += MG_NR) {
         v_f32 row[MG_NRV];
-#pragma clang loop unroll(full)
+        MG_UNROLL
         for (size_t j = 0; j < MG_NRV; j++) row[j] = v_load(b + j * VN);
-#pragma clang loop unroll(full)
+        MG_UNROLL
         for (size_t i = 0; i < MG_MR; i++) {
             v_f32 ai = v_set1(a[i]);
-#pragma clang loop unroll(full)
+            MG_UNROLL
             for (size_t j = 0; j < MG_NRV; j++) sum[i][j] = v_fma(ai, row[j], sum[i][j]);
         }
     }
-#pragma clang loop unroll(full)
-    for (size_t i = 0; i < MG_MR; i++)
-#pragma clang loop unroll(full)
+    MG_UNROLL
+    for (size_t i = 0; i < MG_MR; i++) {
+        MG_UNROLL
         for (size_t j = 0; j < MG_NRV; j++) v_store(c + i * ldc + j * VN, sum[i][j]);
+    }
 }
 
 /* A tile that sticks out of c: computed whole in a buffer, of which rows x columns are copied. */

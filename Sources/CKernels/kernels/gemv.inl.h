@@ -17,7 +17,7 @@ static void gemv_f32(size_t n, size_t k, const float *w, size_t ldw, const float
         size_t j = 0;
         for (; j + 2 * VN <= k; j += 2 * VN) {
             v_f32 x0 = v_load(x + j), x1 = v_load(x + j + VN);
-#pragma clang loop unroll(full)
+            MG_UNROLL
             for (size_t r = 0; r < 4; r++) {
                 even[r] = v_fma(v_load(row + r * ldw + j), x0, even[r]);
                 odd[r] = v_fma(v_load(row + r * ldw + j + VN), x1, odd[r]);
@@ -26,11 +26,11 @@ static void gemv_f32(size_t n, size_t k, const float *w, size_t ldw, const float
         for (; j < k; j += VN) {
             size_t m = k - j < VN ? k - j : VN;
             v_f32 x0 = v_load_n(x + j, m, v_zero());
-#pragma clang loop unroll(full)
+            MG_UNROLL
             for (size_t r = 0; r < 4; r++)
                 even[r] = v_fma(v_load_n(row + r * ldw + j, m, v_zero()), x0, even[r]);
         }
-#pragma clang loop unroll(full)
+        MG_UNROLL
         for (size_t r = 0; r < 4; r++) {
             float sum = v_hsum(v_add(even[r], odd[r]));
             y[i + r] = gemv_finish(sum, bias, accumulate, y, i + r);

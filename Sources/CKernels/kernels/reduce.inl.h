@@ -28,14 +28,15 @@ static float dot_f32(size_t n, const float *a, const float *b) {
 }
 
 static float max_f32(size_t n, const float *x) {
-    v_f32 largest = v_set1(-INFINITY), sum = v_zero();
+    if (n == 0) return -INFINITY;
+    v_f32 largest = v_set1(x[0]), sum = v_zero(), first = largest;
     for (size_t i = 0; i < n; i += VN) {
-        v_f32 v = v_load_n(x + i, n - i < VN ? n - i : VN, v_set1(-INFINITY));
+        v_f32 v = v_load_n(x + i, n - i < VN ? n - i : VN, first);
         largest = v_max(v, largest); /* a NaN in v is dropped here ... */
         sum = v_fma(v_sub(v, v), v_zero(), sum);
     }
     /* ... and infinities make v - v NaN too, so look again only then. */
-    if (v_hsum(sum) != 0.0f || n == 0)
+    if (v_hsum(sum) != 0.0f)
         for (size_t i = 0; i < n; i++)
             if (x[i] != x[i]) return x[i];
     return v_hmax(largest);
@@ -59,7 +60,7 @@ static float fma_peak_f32(size_t rounds) {
     v_f32 s[SUMS], a = v_set1(0.999999f), b = v_set1(1e-6f);
     for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)j);
     for (size_t i = 0; i < rounds; i++) {
-#pragma clang loop unroll(full)
+        MG_UNROLL
         for (int j = 0; j < SUMS; j++) s[j] = v_fma(s[j], a, b);
     }
     v_f32 total = v_zero();

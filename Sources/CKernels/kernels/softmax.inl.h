@@ -56,16 +56,19 @@ static float cross_entropy_f32(size_t n, const float *logits, size_t target, flo
     if (!dlogits) return loss;
 
     v_f32 factor = v_set1(weight / sum), one = v_set1(1.0f);
+    /* d(capped)/dx = 1 - (capped/cap)^2. Without a cap it is 1, and a logit may be -inf. */
     float inverse_cap = cap > 0 ? 1.0f / cap : 0.0f;
-    /* d(capped)/dx = 1 - (capped/cap)^2, which is 1 without a cap. */
-    float ratio = z * inverse_cap;
+    float ratio = cap > 0 ? z * inverse_cap : 0.0f;
     float at_target = weight * (1.0f - ratio * ratio);
     for (size_t i = 0; i < n; i += VN) {
         size_t m = n - i < VN ? n - i : VN;
         v_f32 c = v_capped(v_load_n(logits + i, m, v_zero()), cap);
         v_f32 d = v_mul(v_exp(v_sub(c, vtop)), factor);
-        v_f32 q = v_mul(c, v_set1(inverse_cap));
-        v_store_n(dlogits + i, v_mul(d, v_fnma(q, q, one)), m);
+        if (cap > 0) {
+            v_f32 q = v_mul(c, v_set1(inverse_cap));
+            d = v_mul(d, v_fnma(q, q, one));
+        }
+        v_store_n(dlogits + i, d, m);
     }
     dlogits[target] -= at_target;
     return loss;

@@ -1,1 +1,0 @@
-#include "CKernelChecks.h"
