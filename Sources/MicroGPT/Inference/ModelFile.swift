@@ -1,5 +1,6 @@
-// Reading a model out of a checkpoint: configuration, weights, tokenizer. What a training run needs
-// beside these is in Training/TrainingCheckpoint.swift.
+// Reading a model out of a checkpoint: configuration, weights, tokenizer. It stands in Inference,
+// not in Model, because a model knows token ids only and this file knows text. What a training run
+// needs beside these is in Training/TrainingCheckpoint.swift.
 
 /// A model with the tokenizer it was trained with.
 public struct ModelFile {
