@@ -60,13 +60,17 @@ CHECKSUM_ONLY = ["MicroGPT/IO"]
 
 # Folders of CKernels whose code computes and does nothing else: no memory, no threads, no files.
 KERNEL_FOLDERS = ["isa", "kernels", "vec"]
-KERNEL_FORBIDDEN = re.compile(r"\b(malloc|calloc|realloc|free|pthread_\w+|mg_pool\w*|f?printf|fopen)\b")
+KERNEL_FORBIDDEN = re.compile(
+    r"\b(malloc|calloc|realloc|free|pthread_\w+|mg_pool\w*|f?printf|fopen)\b"
+)
 
 DECLARATION = re.compile(
     r"\b(?P<private>private\s+|fileprivate\s+)?(?:final\s+|indirect\s+)*"
     r"(?P<kind>struct|enum|class|protocol|actor|typealias|func)\s+(?P<name>[A-Za-z_]\w*)"
 )
-IMPORT = re.compile(r"^[ \t]*(?:@\w+ +)*(?:public +|internal +)?import +(?:(?:struct|func|class) +)?(\w+)", re.M)
+IMPORT = re.compile(
+    r"^[ \t]*(?:@\w+ +)*(?:public +|internal +)?import +(?:(?:struct|func|class) +)?(\w+)", re.M
+)
 
 
 def code_of(text):
@@ -287,7 +291,8 @@ def self_test():
         right = found == [] if expected is None else len(found) == 1 and expected in found[0]
         if not right:
             failures.append(f"{path} {text!r}: found {found}, expected {expected!r}")
-    print("\n".join(failures) or f"self-test: {len(plants) + len(c_plants)} planted cases, all right")
+    count = len(plants) + len(c_plants)
+    print("\n".join(failures) or f"self-test: {count} planted cases, all right")
     return 1 if failures else 0
 
 
