@@ -4,33 +4,33 @@
 import PackageDescription
 
 let package = Package(
-    name: "mgpt",
-    products: [
-        .library(name: "MicroGPT", targets: ["MicroGPT"]),
-        .executable(name: "mgpt", targets: ["mgpt"]),
-    ],
-    targets: [
-        .target(
-            name: "CKernels",
-            exclude: ["vec/vec.md"],
-            cSettings: [.define("NDEBUG", .when(configuration: .release))],
-            linkerSettings: [.linkedLibrary("m")]
-        ),
-        .target(name: "MicroGPT", dependencies: ["CKernels"]),
-        .executableTarget(name: "mgpt", dependencies: ["MicroGPT"]),
-        // Reference kernels in double precision and the checks against them; tests only.
-        .target(
-            name: "CKernelChecks",
-            dependencies: ["CKernels"],
-            path: "Tests/CKernelChecks"
-        ),
-        .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "CKernelChecks"]),
-        .testTarget(
-            name: "MicroGPTTests",
-            dependencies: ["MicroGPT", "CKernels", "CKernelChecks"]
-        ),
-        .testTarget(name: "mgptTests", dependencies: ["mgpt", "MicroGPT"]),
-    ],
-    swiftLanguageModes: [.v6],
-    cLanguageStandard: .c17
+  name: "mgpt",
+  products: [
+    .library(name: "MicroGPT", targets: ["MicroGPT"]),
+    .executable(name: "mgpt", targets: ["mgpt"]),
+  ],
+  targets: [
+    .target(
+      name: "CKernels",
+      exclude: ["vec/vec.md"],
+      cSettings: [.define("NDEBUG", .when(configuration: .release))],
+      linkerSettings: [.linkedLibrary("m")]
+    ),
+    .target(name: "MicroGPT", dependencies: ["CKernels"]),
+    .executableTarget(name: "mgpt", dependencies: ["MicroGPT"]),
+    // Reference kernels in double precision and the checks against them; tests only.
+    .target(
+      name: "CKernelChecks",
+      dependencies: ["CKernels"],
+      path: "Tests/CKernelChecks"
+    ),
+    .testTarget(name: "CKernelsTests", dependencies: ["CKernels", "CKernelChecks"]),
+    .testTarget(
+      name: "MicroGPTTests",
+      dependencies: ["MicroGPT", "CKernels", "CKernelChecks"]
+    ),
+    .testTarget(name: "mgptTests", dependencies: ["mgpt", "MicroGPT"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
 )

@@ -1,5 +1,7 @@
 // Picks the subcommand and maps errors to one line on standard error and an exit code.
 
+import MicroGPT
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -7,7 +9,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import MicroGPT
 
 /// The version that `--version` prints and that files name.
 let version = "0.1.0"

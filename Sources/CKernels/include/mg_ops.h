@@ -169,9 +169,7 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss);
 /* x = cap * tanh(x / cap). */
 void mg_soft_cap(const mg_context *context, size_t n, float cap, float *x);
 
-/* ---- Optimizer
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- Optimizer ------------------------------------------------------------------------------- */
 
 /* A range of the parameter arena with a common weight decay. */
 typedef struct {

@@ -58,8 +58,10 @@ public enum MemoryError: UserFacingError, Equatable {
   /// The plan does not fit into what is available.
   case doesNotFit(needed: Int, available: Int)
 
+  /// The code the process exits with.
   public var exitCode: ExitCode { .unavailable }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .exhausted(let byteCount):

@@ -49,7 +49,9 @@ public final class Compute: @unchecked Sendable {
     context.deallocate()
   }
 
-  /// Makes sure that operations find this much scratch. Never shrinks; not during a run.
+  /// Makes sure that operations find this much scratch.
+  ///
+  /// Never shrinks; not during a run.
   func reserve(scratchPerWorker: Int, shared sharedCount: Int) throws(MemoryError) {
     let perWorker = max(scratchPerWorker + 15, 0) / 16 * 16
     if perWorker > context.pointee.scratch_per_worker {
@@ -72,8 +74,10 @@ public enum ComputeError: UserFacingError, Equatable {
   case noBackEnd(reason: String)
   case noThreads(count: Int)
 
+  /// The code the process exits with.
   public var exitCode: ExitCode { .unavailable }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .noBackEnd(let reason): return reason

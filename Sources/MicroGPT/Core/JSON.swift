@@ -4,7 +4,8 @@
 
 /// One JSON value.
 ///
-/// Objects keep the order of their members. Literals build values: `let line: JSON = ["step": 1, "loss": .number(loss), "tags": ["a"]]`.
+/// Objects keep the order of their members. Literals build values:
+/// `let line: JSON = ["step": 1, "loss": .number(loss), "tags": ["a"]]`.
 public enum JSON: Equatable, Sendable {
   case null
   case bool(Bool)

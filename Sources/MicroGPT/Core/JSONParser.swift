@@ -8,8 +8,8 @@ extension JSON {
 
   /// The value that the whole of `bytes` stands for.
   ///
-  /// Cost: O(bytes). Integers that do not fit `Int`, and -0, become `.number`; numbers beyond the range of
-  /// doubles are errors.
+  /// Cost: O(bytes). Integers that do not fit `Int`, and -0, become `.number`; numbers beyond the
+  /// range of doubles are errors.
   public static func parse(
     _ bytes: UnsafeRawBufferPointer, maximumDepth: Int = JSON.maximumDepth
   ) throws(JSONError) -> JSON {

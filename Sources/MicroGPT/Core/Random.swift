@@ -55,7 +55,9 @@ public struct RandomGenerator: Equatable, Sendable {
     Double(next() >> 11) * 0x1p-53
   }
 
-  /// A uniform integer in `0 ..< bound`, without bias. *Requires*: `bound > 0`.
+  /// A uniform integer in `0 ..< bound`, without bias.
+  ///
+  /// *Requires*: `bound > 0`.
   public mutating func next(below bound: Int) -> Int {
     precondition(bound > 0, "bound must be positive, found \(bound)")
     let range = UInt64(bound)
@@ -72,6 +74,7 @@ public struct RandomGenerator: Equatable, Sendable {
     return radius * cos(2 * .pi * nextUniform())
   }
 
+  /// Whether both will give the same numbers.
   public static func == (a: RandomGenerator, b: RandomGenerator) -> Bool { a.state == b.state }
 }
 

@@ -7,7 +7,9 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
   /// The number of dimensions, 1 … 4.
   public let rank: Int
 
-  /// Makes a shape. *Requires*: one to four extents, none negative.
+  /// Makes a shape.
+  ///
+  /// *Requires*: one to four extents, none negative.
   public init(_ extents: Int...) {
     precondition((1...4).contains(extents.count), "1 to 4 dimensions, found \(extents)")
     precondition(extents.allSatisfy { $0 >= 0 }, "negative extent in \(extents)")
@@ -35,6 +37,7 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
   }
   /// The extents as an array, outermost first.
   public var array: [Int] { (0..<rank).map { extents[$0] } }
+  /// The extents, for messages: `(2, 3)`.
   public var description: String {
     "(" + array.map(String.init).joined(separator: ", ") + ")"
   }
@@ -52,7 +55,9 @@ public enum ElementType: Sendable {
 public struct Tensor: Sendable, Equatable {
   /// Number within its graph, counted from zero in recording order.
   public let id: Int
+  /// Its extents.
   public let shape: Shape
+  /// What its elements are.
   public let elementType: ElementType
 
   var byteCount: Int { shape.count * elementType.byteCount }

@@ -3,7 +3,9 @@
 
 import CKernels
 
-/// One operation of a graph. One file each in `Operations/`.
+/// One operation of a graph.
+///
+/// One file each in `Operations/`.
 protocol Operation: Sendable {
   /// What plans and profiles call it.
   var name: String { get }
@@ -54,7 +56,9 @@ struct StepState {
   var lossSum = 0.0
 }
 
-/// Where the tensors of a running graph lie. Valid during one call of `forward` or `backward`.
+/// Where the tensors of a running graph lie.
+///
+/// Valid during one call of `forward` or `backward`.
 struct Step {
   let context: UnsafePointer<mg_context>
   /// Address of each tensor's value, by tensor id.

@@ -54,7 +54,8 @@ public enum FileError: UserFacingError, Equatable {
     case .notReadable(let path, let code):
       "\(printable(path)) can't be read: \(reason(code)). Check the disk, then try again."
     case .notCreatable(let path, ENOENT):
-      "\(printable(path)) can't be created: there is no folder \(printable(parentDirectory(of: path)))."
+      "\(printable(path)) can't be created: there is no folder "
+        + "\(printable(parentDirectory(of: path)))."
         + " Create it with mkdir -p."
     case .notCreatable(let path, let code):
       "\(printable(path)) can't be created: \(reason(code)). Choose another place."

@@ -53,7 +53,8 @@ extension SafeTensors {
   /// Compares every tensor and metadata text with its checksum; names the first damaged one.
   ///
   /// Metadata first, then the list of tensors, then tensors in the order of the file; each must
-  /// have a checksum and each checksum its tensor or key. Cost: reads the whole file once, see mg_checksum.h.
+  /// have a checksum and each checksum its tensor or key. Cost: reads the whole file once, see
+  /// mg_checksum.h.
   public func verifyChecksums() throws(CheckpointError) {
     let text = try requireMetadata(SafeTensorsChecksums.key)
     guard let checksums = SafeTensorsChecksums(text: text) else {

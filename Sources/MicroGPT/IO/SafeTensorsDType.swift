@@ -43,7 +43,8 @@ public enum SafeTensorsDType: String, CaseIterable, Sendable {
 
   /// Converts the little-endian elements of `bytes` to `Float`.
   ///
-  /// False if this type has no conversion (integers, 8-bit floats). Doubles are rounded, the others are exact.
+  /// False if this type has no conversion (integers, 8-bit floats). Doubles are rounded, the others
+  /// are exact.
   ///
   /// *Requires*: `bytes` holds exactly `floats.count` elements; any alignment.
   func convert(

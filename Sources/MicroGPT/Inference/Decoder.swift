@@ -15,7 +15,9 @@ final class Decoder {
   /// Most tokens computed at once in prefill: enough for full matrix tiles, little memory.
   static let prefillChunk = 256
 
-  /// Reserves cache and graphs. *Throws* if memory lacks.
+  /// Reserves cache and graphs.
+  ///
+  /// *Throws* if memory lacks.
   init(model: GPT, compute: Compute) throws {
     self.model = model
     self.compute = compute
@@ -40,8 +42,10 @@ final class Decoder {
   /// Tokens in the window.
   var count: Int { cache.count }
 
-  /// Takes the tokens of a prompt; returns the logits (V) of what follows. Of a prompt longer than
-  /// the context the last `contextLength` tokens count. *Requires*: at least one token.
+  /// Takes the tokens of a prompt; returns the logits (V) of what follows.
+  ///
+  /// Of a prompt longer than the context the last `contextLength` tokens count. *Requires*: at
+  /// least one token.
   func prefill(_ tokens: [Int32]) throws -> UnsafeMutablePointer<Float> {
     precondition(!tokens.isEmpty, "a prompt of no tokens")
     let limit = model.configuration.contextLength
@@ -62,9 +66,11 @@ final class Decoder {
     return logits
   }
 
-  /// Takes one more token; returns the logits (V) of what follows. Allocates nothing. Past the
-  /// context window, the older half of the window is forgotten first: its newer half is computed
-  /// again from position 0, which is exact for every kind of position encoding.
+  /// Takes one more token; returns the logits (V) of what follows.
+  ///
+  /// Allocates nothing. Past the context window, the older half of the window is forgotten first:
+  /// its newer half is computed again from position 0, which is exact for every kind of position
+  /// encoding.
   func decode(_ token: Int32) -> UnsafeMutablePointer<Float> {
     if cache.count == model.configuration.contextLength { slide() }
     window[cache.count] = token

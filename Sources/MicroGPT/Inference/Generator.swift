@@ -2,13 +2,16 @@
 
 /// How much text to generate and when to stop.
 public struct GenerationOptions: Sendable, Equatable {
+  /// How each token is drawn.
   public var sampling = SamplingOptions()
   /// Tokens to generate at most.
   public var maxTokens = 256
   /// Text ends before the first of these that appears.
   public var stop: [String] = []
+  /// Where the random numbers start; the same seed gives the same text.
   public var seed: UInt64 = 1
 
+  /// The defaults.
   public init() {}
 }
 
@@ -16,14 +19,21 @@ public struct GenerationOptions: Sendable, Equatable {
 public struct GenerationResult: Sendable, Equatable {
   /// Why it ended.
   public enum End: Sendable { case maxTokens, endToken, stopString, cancelled }
+  /// The reason.
   public var end: End
+  /// Tokens of the prompt.
   public var promptTokenCount: Int
+  /// Tokens generated.
   public var tokenCount: Int
+  /// Time to take in the prompt.
   public var prefillSeconds: Double
+  /// Time to generate the tokens.
   public var decodeSeconds: Double
 }
 
-/// Generates text with one model. One sample at a time.
+/// Generates text with one model.
+///
+/// One sample at a time.
 public final class TextGenerator {
   private let model: GPT
   private let tokenizer: any TextTokenizer
@@ -40,8 +50,9 @@ public final class TextGenerator {
     decoder = try Decoder(model: model, compute: compute)
   }
 
-  /// Continues `prompt`. `emit` receives pieces of whole UTF-8 characters as they come and answers
-  /// whether to go on.
+  /// Continues `prompt`.
+  ///
+  /// `emit` receives pieces of whole UTF-8 characters as they come and answers whether to go on.
   ///
   /// A model of documents sees its begin token in front of every prompt and stops at its end token.
   /// One of a stream has never seen either: an empty prompt starts there as if after a line break.
@@ -109,8 +120,9 @@ public final class TextGenerator {
   }
 }
 
-/// Turns tokens into text that may be shown: whole characters, nothing of a stop string. Its
-/// buffers grow to the longest piece and are used again.
+/// Turns tokens into text that may be shown: whole characters, nothing of a stop string.
+///
+/// Its buffers grow to the longest piece and are used again.
 private struct TextOutput {
   private var decoder = IncrementalUTF8Decoder()
   private var stops: StopStrings
@@ -153,8 +165,10 @@ private struct TextOutput {
 public enum GenerationError: UserFacingError, Equatable {
   case otherVocabulary(tokenizer: Int, model: Int)
 
+  /// The code the process exits with.
   public var exitCode: ExitCode { .data }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .otherVocabulary(let tokenizer, let model):

@@ -4,7 +4,9 @@
 
 /// A model with the tokenizer it was trained with.
 public struct ModelFile {
+  /// Configuration and weights.
   public let model: GPT
+  /// What turns text into its tokens and back.
   public let tokenizer: any TextTokenizer
   /// Whether it was trained on a stream of text or on documents.
   public let layout: CorpusLayout

@@ -11,15 +11,20 @@ public struct SamplingOptions: Sendable, Equatable {
   public var temperature = 0.8
   /// Keep the k most probable tokens; 0 for all.
   public var topK = 0
-  /// Keep the smallest set whose probability reaches p: Holtzman et al. 2019, arXiv 1904.09751.
+  /// Keep the smallest set whose probability reaches p.
+  ///
+  /// *Source*: Holtzman et al. 2019, arXiv 1904.09751.
   public var topP = 1.0
-  /// Keep tokens at least this fraction as probable as the best: Nguyen et al. 2024,
-  /// arXiv 2407.01082.
+  /// Keep tokens at least this fraction as probable as the best.
+  ///
+  /// *Source*: Nguyen et al. 2024, arXiv 2407.01082.
   public var minP = 0.0
-  /// Divides positive and multiplies negative logits of tokens already seen: Keskar et al. 2019,
-  /// arXiv 1909.05858; 1 for none.
+  /// Divides positive and multiplies negative logits of tokens already seen; 1 for none.
+  ///
+  /// *Source*: Keskar et al. 2019, arXiv 1909.05858.
   public var repetitionPenalty = 1.0
 
+  /// The defaults: temperature 0.8, nothing cut off, no penalty.
   public init() {}
 
   /// Throws the first option that is out of range, in the words of the flags.
@@ -37,7 +42,9 @@ public struct SamplingOptions: Sendable, Equatable {
   }
 }
 
-/// Draws tokens from logits. Owns its work space: a draw allocates nothing.
+/// Draws tokens from logits.
+///
+/// Owns its work space: a draw allocates nothing.
 struct Sampler: ~Copyable {
   let options: SamplingOptions
   var generator: RandomGenerator
@@ -74,7 +81,9 @@ struct Sampler: ~Copyable {
     if let token { banned.append(token) }
   }
 
-  /// The next token. Never one of probability zero; if no logit is a number, token 0.
+  /// The next token.
+  ///
+  /// Never one of probability zero; if no logit is a number, token 0.
   mutating func draw(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
     for token in banned { logits[Int(token)] = -.infinity }
     penalize(logits)
@@ -112,7 +121,8 @@ struct Sampler: ~Copyable {
     let floor = Float(options.minP)
     var count = 0
     let sorted = (options.topK > 0 && options.topK < vocabularySize) || options.topP < 1
-    for i in 0..<vocabularySize where probabilities[i] > 0 && (sorted || probabilities[i] >= floor) {
+    for i in 0..<vocabularySize where probabilities[i] > 0 && (sorted || probabilities[i] >= floor)
+    {
       candidates[count] = Int32(i)
       count += 1
     }

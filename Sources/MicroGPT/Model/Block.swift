@@ -1,5 +1,5 @@
-// The blocks of a model and what stands around them, written once: training, evaluation, prefill and
-// decoding record their graphs from this code.
+// The blocks of a model and what stands around them, written once: training, evaluation, prefill
+// and decoding record their graphs from this code.
 
 /// Records a model's operations on a graph.
 struct ModelRecorder {

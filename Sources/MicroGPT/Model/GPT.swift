@@ -1,13 +1,19 @@
 // A model: configuration, parameter table, the block of weights; and the graphs it is run with.
 
-/// A model with its weights. Graphs made from it share the weights.
+/// A model with its weights.
+///
+/// Graphs made from it share the weights.
 public final class GPT {
+  /// The hyper-parameters it was made from.
   public let configuration: ModelConfiguration
+  /// Names, shapes and places of its parameters.
   public let table: ParameterTable
   /// The weights, laid out as `table` says.
   let weights: Arena
 
-  /// A model with zeroed weights. *Throws* if the configuration is impossible or memory lacks.
+  /// A model with zeroed weights.
+  ///
+  /// *Throws* if the configuration is impossible or memory lacks.
   public init(_ configuration: ModelConfiguration) throws {
     try configuration.validate()
     self.configuration = configuration
@@ -70,8 +76,10 @@ struct LogitsGraph {
   let tokens: Tensor
   let logits: Tensor
 
-  /// Records `sequenceLength` tokens of `batchSize` sequences. With `cached`, one sequence that
-  /// goes on where the cache ends, and logits of the last position only.
+  /// Records `sequenceLength` tokens of `batchSize` sequences.
+  ///
+  /// With `cached`, one sequence that goes on where the cache ends, and logits of the last position
+  /// only.
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, batchSize: Int,
     sequenceLength: Int, cached: Bool

@@ -7,7 +7,9 @@ final class KeyValueCache {
   /// Tokens whose keys and values are in the cache.
   var count = 0
 
-  /// *Throws* if memory lacks. *Cost*: 2 · L · contextLength · G · D · 4 bytes.
+  /// Reserves the memory; *throws* if it lacks.
+  ///
+  /// *Cost*: 2 · L · contextLength · G · D · 4 bytes.
   init(_ c: ModelConfiguration) throws(MemoryError) {
     var slots: [Arena] = []
     for _ in 0..<(2 * c.layerCount) {

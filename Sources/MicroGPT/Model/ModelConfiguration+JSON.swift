@@ -20,8 +20,9 @@ extension ModelConfiguration {
     ]
   }
 
-  /// Reads what `json` wrote and validates it. `initialization` may be missing: it matters only
-  /// before training.
+  /// Reads what `json` wrote and validates it.
+  ///
+  /// `initialization` may be missing: it matters only before training.
   public init(json: JSON) throws(ConfigurationError) {
     let reader = ConfigurationReader(json)
     family = try reader.name("family")

@@ -24,7 +24,9 @@ public enum Initialization: String, Sendable, CaseIterable {
   case gpt2
 }
 
-/// A model's hyper-parameters. Letters as in the documentation: V, T, C, F, L, H, G.
+/// A model's hyper-parameters.
+///
+/// Letters as in the documentation: V, T, C, F, L, H, G.
 public struct ModelConfiguration: Equatable, Sendable {
   /// The family this started from; a label, the other properties decide.
   public var family: ModelFamily
@@ -43,14 +45,21 @@ public struct ModelConfiguration: Equatable, Sendable {
   /// F: inner width of the MLP.
   public var hiddenWidth: Int
 
+  /// How rows are normalised.
   public var normalization: Normalization
+  /// Whether norms multiply by a learnt gain.
   public var normGain: Bool
+  /// Whether norms add a learnt bias; LayerNorm only.
   public var normBias: Bool
+  /// Whether a block normalises its inputs or its sums.
   public var normPlacement: NormPlacement
+  /// How the model knows the order of its tokens.
   public var position: PositionEncoding
   /// Whether queries and keys are normalised, head by head.
   public var queryKeyNorm: Bool
+  /// The function between the two matrices of the MLP.
   public var activation: Activation
+  /// Whether linear layers, the head excepted, add a learnt bias.
   public var linearBias: Bool
   /// Whether the output head is the token embedding.
   public var tiedHead: Bool
@@ -62,7 +71,9 @@ public struct ModelConfiguration: Equatable, Sendable {
   public var embeddingNorm: Bool
   /// Whether the last block's output is normalised before the head.
   public var finalNorm: Bool
+  /// Probability that an element is zeroed in training.
   public var dropout: Double
+  /// How weights start.
   public var initialization: Initialization
 
   /// D: width of one head, C / H.
@@ -137,8 +148,10 @@ public enum ConfigurationError: UserFacingError, Equatable {
   case unknownName(kind: String, found: String, expected: [String])
   case missingKey(String)
 
+  /// The code the process exits with.
   public var exitCode: ExitCode { .config }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .outOfRange(let option, let found, let range):

@@ -14,8 +14,10 @@ struct StoredParameter: Sendable {
 }
 
 extension ParameterTable {
-  /// The parameters under the names of their files. For the `gpt2` family these are the names and
-  /// orientations of Hugging Face's GPT-2 ("Conv1D" weights are (in, out)); others have our own.
+  /// The parameters under the names of their files.
+  ///
+  /// For the `gpt2` family these are the names and orientations of Hugging Face's GPT-2 ("Conv1D"
+  /// weights are (in, out)); others have our own.
   func stored(for family: ModelFamily) -> [StoredParameter] {
     parameters.map { parameter in
       guard family == .gpt2, let name = gpt2Name(parameter.name) else {

@@ -16,8 +16,10 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   /// head, logits capped at 15.
   case modern
 
-  /// The family's configuration for these sizes. `keyValueHeadCount` and `hiddenWidth` default to
-  /// what the family has: one key/value head per head; 4C (picogpt 2C, llama 8C/3 rounded up to 32).
+  /// The family's configuration for these sizes.
+  ///
+  /// `keyValueHeadCount` and `hiddenWidth` default to what the family has: one key/value head per
+  /// head; 4C (picogpt 2C, llama 8C/3 rounded up to 32).
   public func configuration(
     vocabularySize: Int, contextLength: Int, layerCount: Int, headCount: Int, modelWidth: Int,
     keyValueHeadCount: Int? = nil, hiddenWidth: Int? = nil

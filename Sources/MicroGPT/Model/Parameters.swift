@@ -12,6 +12,7 @@ public struct Parameter: Sendable, Equatable {
 
   /// Dotted path, for example `blocks.3.attention.qkv.weight`.
   public let name: String
+  /// Its extents; matrices are (out, in).
   public let shape: Shape
   /// Its first element's place in the parameter block, in elements.
   public let offset: Int

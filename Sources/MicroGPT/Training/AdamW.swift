@@ -6,12 +6,16 @@ import CKernels
 public struct AdamWConfiguration: Sendable, Equatable {
   /// Decay of the running mean of gradients.
   public var beta1 = 0.9
-  /// Decay of the running mean of squared gradients. 0.99 suits short runs on characters.
+  /// Decay of the running mean of squared gradients.
+  ///
+  /// 0.99 suits short runs on characters.
   public var beta2 = 0.99
+  /// Added to the root of the second moment, against division by zero.
   public var epsilon = 1e-8
   /// Decoupled weight decay, on matrices only.
   public var weightDecay = 0.1
 
+  /// The defaults.
   public init() {}
 }
 

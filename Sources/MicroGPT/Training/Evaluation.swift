@@ -13,10 +13,11 @@ public final class Evaluator {
   public struct Result: Sendable, Equatable {
     /// Nats per token.
     public var loss: Double
+    /// Tokens predicted.
     public var tokenCount: Int
     /// Bytes of text that the predicted tokens stand for.
     public var byteCount: Int
-    /// exp(loss)
+    /// exp(loss).
     public var perplexity: Double { exponential(loss) }
     /// Bits of code length per byte of text.
     public var bitsPerByte: Double {

@@ -7,8 +7,8 @@ public enum ScheduleKind: String, Sendable, CaseIterable {
   case constant
   /// Half a cosine from the maximum to the minimum: Loshchilov and Hutter 2016, arXiv 1608.03983.
   case cosine
-  /// Warm-up, stable, linear decay over the last part: Hu et al. 2024, arXiv 2404.06395. A run may be
-  /// extended from any checkpoint of the stable part.
+  /// Warm-up, stable, linear decay over the last part: Hu et al. 2024, arXiv 2404.06395. A run may
+  /// be extended from any checkpoint of the stable part.
   case warmupStableDecay = "wsd"
   /// Constant, then a cosine over the last 40 %; the maximum is halved when validation has not
   /// improved for `patience` evaluations, at most three times.
@@ -17,8 +17,11 @@ public enum ScheduleKind: String, Sendable, CaseIterable {
 
 /// A learning-rate schedule with its limits.
 public struct LearningRateSchedule: Sendable, Equatable {
+  /// The shape of the curve.
   public var kind: ScheduleKind
+  /// The rate after warm-up.
   public var maximum: Double
+  /// The rate at the end, for schedules that decay.
   public var minimum: Double
   /// Steps over which the rate rises linearly from 0 (exclusive) to the maximum.
   public var warmupSteps: Int
@@ -31,9 +34,13 @@ public struct LearningRateSchedule: Sendable, Equatable {
 
   /// What `plateau` remembers.
   public struct PlateauState: Sendable, Equatable {
+    /// How often the maximum was halved.
     public var halvings = 0
+    /// Evaluations since the lowest validation loss.
     public var evaluationsSinceBest = 0
+    /// The lowest validation loss, nats per token.
     public var best = Double.infinity
+    /// The state before the first evaluation.
     public init() {}
   }
 
@@ -41,6 +48,7 @@ public struct LearningRateSchedule: Sendable, Equatable {
   static let decayFraction = 0.4
   static let maximumHalvings = 3
 
+  /// A schedule whose `plateau` has seen nothing yet.
   public init(
     kind: ScheduleKind, maximum: Double, minimum: Double, warmupSteps: Int, totalSteps: Int,
     patience: Int

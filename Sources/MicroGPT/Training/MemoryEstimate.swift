@@ -4,15 +4,21 @@
 public struct MemoryEstimate: Sendable, Equatable {
   /// One arena of the plan.
   public struct Part: Sendable, Equatable {
+    /// What lies in it.
     public var name: String
+    /// Its size.
     public var byteCount: Int
   }
 
+  /// The arenas, in the order of `--plan`.
   public var parts: [Part]
-  /// All arenas together. The program itself and the text come on top.
+  /// All arenas together.
+  ///
+  /// The program itself and the text come on top.
   public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
 
-  /// Plans the run of `configuration` with `batchSize` sequences at a time on `threadCount` workers.
+  /// Plans the run of `configuration` with `batchSize` sequences at a time on `threadCount`
+  /// workers.
   public init(
     _ configuration: ModelConfiguration, batchSize: Int, gradientAccumulation: Int,
     samples: Bool, compute: Compute
@@ -31,7 +37,8 @@ public struct MemoryEstimate: Sendable, Equatable {
       Part(name: "optimizer (two moments)", byteCount: 2 * weights),
       Part(name: "activations of a step", byteCount: MemoryPlan(training.graph).byteCount),
       Part(name: "activations of evaluation", byteCount: MemoryPlan(evaluation.graph).byteCount),
-      Part(name: "scratch of \(compute.threadCount) threads",
+      Part(
+        name: "scratch of \(compute.threadCount) threads",
         byteCount: 4 * (needs.perWorker * compute.threadCount + needs.shared)),
       Part(name: "batches", byteCount: 8 * batchSize * length * gradientAccumulation),
     ]

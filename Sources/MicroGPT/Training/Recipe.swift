@@ -2,13 +2,21 @@
 
 /// The named sizes: layers, heads, width, context, batch.
 public struct ModelPreset: Sendable, Equatable {
+  /// What `--preset` calls it.
   public let name: String
+  /// The family it configures.
   public let family: ModelFamily
+  /// L: blocks.
   public let layers: Int
+  /// H: query heads.
   public let heads: Int
+  /// C: width of the residual stream.
   public let width: Int
+  /// T: tokens per sequence.
   public let context: Int
+  /// B: sequences per forward and backward.
   public let batchSize: Int
+  /// Optimizer steps of a run.
   public let steps: Int
 
   /// All presets, smallest first within a row.
@@ -52,10 +60,15 @@ public struct ModelPreset: Sendable, Equatable {
 
 /// The training defaults of a family.
 public struct Recipe: Sendable, Equatable {
+  /// The rate after warm-up.
   public var learningRate: Double
+  /// The shape of the learning-rate curve.
   public var schedule: ScheduleKind
+  /// Largest global norm of the gradient; 0 for no clipping.
   public var gradientClip = 1.0
+  /// Hyper-parameters of the optimizer.
   public var adamW = AdamWConfiguration()
+  /// `plateau`: evaluations without improvement before the rate is halved.
   public var patience = 3
 
   /// The recipe of `family`.

@@ -9,6 +9,7 @@ public struct StepReport: Sendable, Equatable {
   public var totalSteps: Int
   /// Mean training loss of this step's batch, nats per token.
   public var loss: Double
+  /// The rate of this step.
   public var learningRate: Double
   /// Global norm of the gradient before clipping.
   public var gradientNorm: Double
@@ -23,6 +24,7 @@ public struct StepReport: Sendable, Equatable {
   /// Peak resident memory of the process, bytes.
   public var peakResidentByteCount: Int
 
+  /// A report of these values.
   public init(
     step: Int, totalSteps: Int, loss: Double, learningRate: Double, gradientNorm: Double,
     stepMilliseconds: Double, tokensPerSecond: Double, shareOfPeak: Double?,
@@ -43,6 +45,7 @@ public struct StepReport: Sendable, Equatable {
 
 /// The result of walking the whole validation split once.
 public struct EvaluationReport: Sendable, Equatable {
+  /// Steps done when it was evaluated.
   public var step: Int
   /// Mean loss, nats per token.
   public var loss: Double
@@ -55,6 +58,7 @@ public struct EvaluationReport: Sendable, Equatable {
   /// Whether this is the lowest validation loss of the run so far.
   public var isBest: Bool
 
+  /// A report of these values.
   public init(
     step: Int, loss: Double, perplexity: Double, bitsPerByte: Double, tokenCount: Int,
     isBest: Bool

@@ -5,7 +5,9 @@ import CKernels
 
 /// Trains a model on a split of tokens.
 public final class Trainer {
+  /// The model in training; a step changes its weights.
   public let model: GPT
+  /// The recipe of the run.
   public let configuration: TrainingConfiguration
   /// Optimizer steps done.
   public private(set) var step = 0
@@ -27,12 +29,15 @@ public final class Trainer {
     public var loss: Double
     /// Global norm of the gradient before clipping.
     public var gradientNorm: Double
+    /// The rate of this step.
     public var learningRate: Double
     /// Targets that counted.
     public var tokenCount: Int
   }
 
-  /// Reserves everything the run needs. *Throws* if memory lacks.
+  /// Reserves everything the run needs.
+  ///
+  /// *Throws* if memory lacks.
   public init(
     model: GPT, configuration: TrainingConfiguration, training: TokenSplit, compute: Compute
   ) throws {
@@ -60,7 +65,9 @@ public final class Trainer {
       * configuration.gradientAccumulation
   }
 
-  /// Does one optimizer step. Allocates nothing.
+  /// Does one optimizer step.
+  ///
+  /// Allocates nothing.
   ///
   /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
   /// and optimizer are those of the last step.

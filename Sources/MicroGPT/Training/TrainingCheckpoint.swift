@@ -1,22 +1,27 @@
-// A training run as one file: weights, moments of the optimizer, and in the metadata everything else
-// that decides what comes next. What is saved and loaded is bit-exact.
+// A training run as one file: weights, moments of the optimizer, and in the metadata everything
+// else that decides what comes next. What is saved and loaded is bit-exact.
 
 /// What a run remembers beside weights and optimizer.
 public struct RunProgress: Sendable, Equatable {
   /// Lowest validation loss so far, and the step it was seen at.
   public var bestLoss: Double?
+  /// The step at which `bestLoss` was seen.
   public var bestStep: Int?
   /// The step of the last evaluation.
   public var evaluatedStep: Int?
 
+  /// The progress of a run that has not begun.
   public init() {}
 }
 
 /// Where a run's text is and how it was split.
 public struct DataSource: Sendable, Equatable {
+  /// The text file, as the command line named it.
   public var path: String
+  /// Part of the text, at its end, that is kept for evaluation.
   public var validationFraction: Double
 
+  /// The text at `path`, split at this fraction.
   public init(path: String, validationFraction: Double) {
     self.path = path
     self.validationFraction = validationFraction
@@ -88,8 +93,9 @@ public enum TrainingCheckpoint {
     ]
   }
 
-  /// The recipe that the run in `file` was trained with. *Throws* if the file is a model without a
-  /// run.
+  /// The recipe that the run in `file` was trained with.
+  ///
+  /// *Throws* if the file is a model without a run.
   public static func recipe(of file: SafeTensors) throws -> TrainingConfiguration {
     let json = try file.requireJSON(ModelFile.Key.training)
     let reader = StateReader(path: file.path, json: json)

@@ -8,13 +8,16 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var batchSize: Int
   /// Forward and backward passes per optimizer step; their gradients add up exactly.
   public var gradientAccumulation: Int
+  /// Hyper-parameters of the optimizer.
   public var adamW: AdamWConfiguration
+  /// The learning rate of every step.
   public var schedule: LearningRateSchedule
   /// Largest global norm of the gradient; 0 for no clipping.
   public var gradientClip: Double
   /// Every random number of the run comes from it.
   public var seed: UInt64
 
+  /// The recipe with these settings.
   public init(
     steps: Int, batchSize: Int, gradientAccumulation: Int = 1, adamW: AdamWConfiguration,
     schedule: LearningRateSchedule, gradientClip: Double = 1, seed: UInt64 = 1
@@ -34,8 +37,10 @@ public enum TrainingError: UserFacingError, Equatable {
   /// The loss or the gradient is not a number.
   case notFinite(step: Int, what: String, learningRate: Double, lastGood: Int?)
 
+  /// The code the process exits with.
   public var exitCode: ExitCode { .failure }
 
+  /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .notFinite(let step, let what, let learningRate, let lastGood):

@@ -1,5 +1,5 @@
-// The course of a run: steps, evaluations, checkpoints, and an orderly end when asked to stop. Shows
-// nothing itself; an observer is told.
+// The course of a run: steps, evaluations, checkpoints, and an orderly end when asked to stop.
+// Shows nothing itself; an observer is told.
 
 /// Who watches a run.
 public protocol TrainingObserver: AnyObject {
@@ -28,6 +28,7 @@ public struct RunOptions: Sendable, Equatable {
   /// Floating-point operations per second this machine reaches at most; nil if unmeasured.
   public var peakFlops: Double?
 
+  /// The defaults, with these files.
   public init(lastPath: String, bestPath: String, source: DataSource) {
     self.lastPath = lastPath
     self.bestPath = bestPath
@@ -120,8 +121,10 @@ public final class TrainingRun {
         peakResidentByteCount: SystemInfo.peakResidentByteCount))
   }
 
-  /// Evaluates, keeps the best, saves the last. The schedule learns of the loss before the state is
-  /// saved, so that a resumed run goes on from the same state.
+  /// Evaluates, keeps the best, saves the last.
+  ///
+  /// The schedule learns of the loss before the state is saved, so that a resumed run goes on from
+  /// the same state.
   private func evaluate(_ observer: some TrainingObserver) throws {
     guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
     progress.evaluatedStep = trainer.step

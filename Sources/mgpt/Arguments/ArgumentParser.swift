@@ -151,7 +151,8 @@ private func option(
 
 /// Whether a text can be a value only when it is attached with `=`.
 ///
-/// Otherwise an option whose value was forgotten would swallow the next option. Negative numbers and texts such as "-- he said" are values.
+/// Otherwise an option whose value was forgotten would swallow the next option. Negative numbers
+/// and texts such as "-- he said" are values.
 private func looksLikeOption(_ text: String) -> Bool {
   if text == "--" { return true }
   guard text.hasPrefix("--") else { return false }

@@ -34,7 +34,8 @@ private func namesPath() throws -> String {
   }
   if let found = candidates.first(where: fileExists) { return found }
   throw SetupError.missing(
-    flag: name, why: "run the demo in the project's folder, or train on a text of your own with "
+    flag: name,
+    why: "run the demo in the project's folder, or train on a text of your own with "
       + "mgpt train --data FILE")
 }
 

@@ -1,5 +1,7 @@
 // The little that commands need to know of paths and folders.
 
+import MicroGPT
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -7,7 +9,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import MicroGPT
 
 /// Whether something is at `path`.
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }

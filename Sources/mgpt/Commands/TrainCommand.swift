@@ -1,5 +1,5 @@
-// `mgpt train`: sets a run up, tells what it will be, runs it, and leaves checkpoints, metrics and a
-// loss curve in its folder.
+// `mgpt train`: sets a run up, tells what it will be, runs it, and leaves checkpoints, metrics and
+// a loss curve in its folder.
 
 import MicroGPT
 

@@ -56,7 +56,9 @@ enum SetupError: UserFacingError, Equatable {
 }
 
 extension TrainSetup {
-  /// Decides everything. *Throws* the first thing that is wrong, before anything is written.
+  /// Decides everything.
+  ///
+  /// *Throws* the first thing that is wrong, before anything is written.
   init(_ asked: TrainOptions) throws {
     if let path = asked.resume {
       try self.init(resuming: path, asked)

@@ -1,6 +1,8 @@
 // The observer of a run on the command line: live line or plain lines, JSON lines, metrics files,
 // and at the end the curve.
 
+import MicroGPT
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -8,7 +10,6 @@
 #elseif canImport(Darwin)
   import Darwin
 #endif
-import MicroGPT
 
 /// Shows and records a training run.
 final class TrainingConsole: TrainingObserver {

@@ -58,7 +58,8 @@ struct LossChart {
       role="img" font-family="system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif">
       <title>Loss curve: \(name)</title>
       <defs><clipPath id="plot"><rect x="\(Frame.left)" y="\(Frame.top - 2)" \
-      width="\(Frame.right - Frame.left)" height="\(Frame.bottom - Frame.top + 4)"/></clipPath></defs>
+      width="\(Frame.right - Frame.left)" height="\(Frame.bottom - Frame.top + 4)"/>\
+      </clipPath></defs>
       <rect x="0.5" y="0.5" width="959" height="539" rx="8" fill="#ffffff" stroke="#d8dee4"/>
       \(text(name, x: 32, y: 40, size: 18, fill: Self.dark, weight: 600))\
       \(text(escaped(subtitle, limit: 120), x: 32, y: 63, size: 13, fill: Self.quiet))

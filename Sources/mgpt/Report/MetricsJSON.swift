@@ -5,7 +5,8 @@ import MicroGPT
 
 /// `value` as compact JSON on one line, without line break.
 ///
-/// Numbers are the shortest that read back the same; NaN and infinities, which JSON lacks, are null.
+/// Numbers are the shortest that read back the same; NaN and infinities, which JSON lacks, are
+/// null.
 func jsonLine(_ value: JSON) -> String {
   switch value {
   case .null: "null"

@@ -66,7 +66,8 @@ func largestDifference(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> 
   @Test(arguments: names) func cachedLogits(_ name: String) throws {
     let golden = try Golden(name)
     let (batch, time) = (
-      try golden.shape("golden.inputs")[0], try golden.shape("golden.inputs")[1])
+      try golden.shape("golden.inputs")[0], try golden.shape("golden.inputs")[1]
+    )
     let vocabulary = golden.model.configuration.vocabularySize
     let tokens = try golden.integers("golden.inputs")
     let expected = try golden.file.floats(of: "golden.logits")

@@ -23,8 +23,10 @@ public enum Activation: String, Sendable, CaseIterable {
 }
 
 extension Graph {
-  /// `f(x)`, element by element; for `.swiglu` x is (…, 2F), gate columns first, and the result
-  /// (…, F), else both are (…, F). *Gradient*: dx = dy f'(x), from the saved x.
+  /// `f(x)`, element by element; for `.swiglu` x is (…, 2F), gate columns first, and the result (…,
+  /// F), else both are (…, F).
+  ///
+  /// *Gradient*: dx = dy f'(x), from the saved x.
   mutating func activate(_ x: Tensor, _ kind: Activation) -> Tensor {
     let width = kind == .swiglu ? x.shape.last / 2 : x.shape.last
     let output = activation(Shape(x.shape[0], x.shape[1], width))

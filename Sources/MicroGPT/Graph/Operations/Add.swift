@@ -3,7 +3,9 @@
 import CKernels
 
 extension Graph {
-  /// `x + delta`. *Shapes*: equal. *Gradient*: that of the sum, for both.
+  /// `x + delta`.
+  ///
+  /// *Shapes*: equal. *Gradient*: that of the sum, for both.
   mutating func add(_ x: Tensor, _ delta: Tensor) -> Tensor {
     precondition(x.shape == delta.shape, "add \(x.shape) and \(delta.shape)")
     let output = activation(x.shape)

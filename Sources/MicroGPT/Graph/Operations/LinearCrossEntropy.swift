@@ -8,9 +8,9 @@ extension Graph {
   ///
   /// *Shapes*: x (B, T, C), head (V, C), targets (B, T) int32; targets below 0 don't count.
   /// *Gradient* of `StepState.lossWeight` times the sum: dz = weight (softmax(z) - onehot), through
-  /// the cap. Logits exist for one chunk of rows at a time. In a training graph the loss is computed
-  /// by backward, together with its gradient, so that no logits are computed twice; forward does
-  /// nothing there.
+  /// the cap. Logits exist for one chunk of rows at a time. In a training graph the loss is
+  /// computed by backward, together with its gradient, so that no logits are computed twice;
+  /// forward does nothing there.
   mutating func linearCrossEntropy(_ x: Tensor, head: Tensor, targets: Tensor, cap: Float) {
     precondition(head.shape[1] == x.shape.last, "head \(head.shape) for \(x.shape)")
     precondition(targets.shape.count == x.shape.rows, "targets \(targets.shape) for \(x.shape)")

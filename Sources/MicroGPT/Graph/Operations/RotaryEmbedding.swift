@@ -10,7 +10,7 @@ struct HeadLayout: Equatable, Sendable {
   var keyValueHeadCount: Int
   var headWidth: Int
 
-  /// (H + 2G) · D
+  /// Elements of a row of queries, keys and values: (H + 2G) · D.
   var rowWidth: Int { (headCount + 2 * keyValueHeadCount) * headWidth }
 }
 
