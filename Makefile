@@ -33,8 +33,8 @@ build: ## the program, optimised: .build/release/mgpt
 test: ## builds and runs all tests
 	$(COMPILER)$(call once_more,$(SWIFT_TEST) -Xcc -O2 --scratch-path .build/test)
 
-test-long: ## the same with the slow sweeps (all float32 inputs and the like)
-	$(COMPILER)MGPT_TEST_LONG=1 $(SWIFT_TEST) -Xcc -O2 --scratch-path .build/test
+test-long: test ## the same, and the slow sweeps: all float32 inputs, each back end forced
+	tools/test-kernels.sh --long
 
 test-arm: ## the kernel checks for AArch64 under QEMU, as Raspberry Pi 5 and 4
 	tools/test-kernels-arm.sh

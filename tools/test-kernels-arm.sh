@@ -1,7 +1,8 @@
 #!/bin/sh
 # Kernel checks for AArch64 under QEMU user emulation: Cortex-A76 (Raspberry Pi 5) and Cortex-A72
-# (Pi 4). Cross-compiles Sources/CKernels and Tests/CKernelChecks and runs tools/kernel_checks_main.c
-# on every back end each core has. Not here: the Swift package (see CONTRIBUTING.md).
+# (Pi 4). Cross-compiles Sources/CKernels and Tests/CKernelChecks and runs
+# tools/kernel_checks_main.c on every back end each core has. Not here: the Swift package
+# (see CONTRIBUTING.md).
 #
 #   tools/test-kernels-arm.sh [arguments of kernel-checks, instead of --quick]
 #
