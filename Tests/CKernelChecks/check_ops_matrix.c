@@ -57,7 +57,7 @@ void check_op_matmul(checker *c) {
     size_t count = sizeof sizes / sizeof *sizes;
     for (size_t i = 0; i < 3 * count; i++)
         for (int form = 0; form < 3; form++) {
-            if (c->scale == MG_CHECK_QUICK && i >= 8 && i % 3 != (size_t)form) continue;
+            if (c->scale == MG_CHECK_QUICK && i >= 8 && form != MG_NT && i % 3) continue;
             check_product(c, (mg_form)form, &sizes[i % count], (int)(i / count));
         }
     /* More rows than MC, more columns than NC, deeper than KC. */

@@ -10,7 +10,7 @@
 #include "CKernels.h"
 
 /* How much to run: the same kernels and edge shapes always, fewer and smaller cases in QUICK
- * (emulators), every float32 input of exp and tanh in LONG (about a minute each). */
+ * (emulators), every float32 input of exp and tanh in LONG (two to four minutes each). */
 typedef enum { MG_CHECK_QUICK, MG_CHECK_NORMAL, MG_CHECK_LONG } mg_check_scale;
 
 /* What is checked: a table of kernels and the two functions of the pool, copied so that a fault can
