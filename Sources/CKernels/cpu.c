@@ -66,7 +66,8 @@ bool mg_isa_supported(mg_isa isa) {
 #elif defined(__x86_64__)
     /* These ask CPUID and, through XGETBV, whether the system saves the registers. */
     case MG_ISA_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("f16c");
     case MG_ISA_AVX512:
         return mg_isa_supported(MG_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
