@@ -123,33 +123,45 @@ typedef struct {
     const float *rotated;
 } rope_job;
 
+/* One head vector x of a row at `position`; z is NULL in the forward direction. */
+static void rope_vector(const rope_job *job, size_t position, const float *z, float *factor,
+                        float *x) {
+    const mg_rope *p = job->rope;
+    const mg_kernels *f = job->context->kernels;
+    size_t d = p->head_width, half = d / 2;
+    float r = factor ? *factor : 1.0f;
+    if (p->cosine && z) {
+        f->rope_backward_f32(half, p->cosine + position * half, p->sine + position * half,
+                             p->normalize, r, z, x);
+    } else if (p->cosine) {
+        r = f->rope_f32(half, p->cosine + position * half, p->sine + position * half, p->normalize,
+                        p->epsilon, x);
+    } else if (z) { /* normalised only: dx = r (dz - z mean(z dz)) */
+        f->rmsnorm_backward_f32(d, z, NULL, 1.0f, x, x, 0, NULL);
+        f->scale_add_f32(d, r, x, NULL, x);
+    } else {
+        r = f->rmsnorm_f32(d, p->epsilon, x, NULL, NULL, NULL, x);
+    }
+    if (factor && !z) *factor = r;
+}
+
 static void rope_worker(void *argument, size_t worker, size_t workers) {
     const rope_job *job = argument;
     const mg_rope *p = job->rope;
-    const mg_kernels *f = job->context->kernels;
-    size_t d = p->head_width, half = p->cosine ? d / 2 : 0, turning = p->heads + p->kv_heads;
+    size_t d = p->head_width, turning = p->heads + p->kv_heads;
     size_t width = (turning + p->kv_heads) * d;
     mg_range rows = mg_share(p->batch * p->time, 1, worker, workers);
-    for (size_t r = rows.first; r < rows.end; r++) {
-        size_t at = (p->position + r % p->time) * half;
+    for (size_t r = rows.first; r < rows.end; r++)
         for (size_t h = 0; h < turning; h++) {
-            size_t offset = r * width + h * d;
-            float *factor = p->factors ? p->factors + r * turning + h : NULL;
-            if (job->rotated) {
-                f->rope_backward_f32(half, p->cosine + at, p->sine + at, p->normalize,
-                                     factor ? *factor : 1.0f, job->rotated + offset,
-                                     job->qkv + offset);
-            } else {
-                float r1 = f->rope_f32(half, p->cosine + at, p->sine + at, p->normalize, p->epsilon,
-                                       job->qkv + offset);
-                if (factor) *factor = r1;
-            }
+            size_t at = r * width + h * d;
+            rope_vector(job, p->position + r % p->time, job->rotated ? job->rotated + at : NULL,
+                        p->factors ? p->factors + r * turning + h : NULL, job->qkv + at);
         }
-    }
 }
 
 static void rope_run(rope_job job) {
     const mg_rope *p = job.rope;
+    if (!p->cosine && !p->normalize) return;
     size_t bytes = p->batch * p->time * (p->heads + p->kv_heads) * p->head_width * sizeof(float);
     mg_dispatch(job.context, bytes >= MG_SERIAL_BYTES, rope_worker, &job);
 }
