@@ -74,11 +74,13 @@ struct Sampler: ~Copyable {
     if let token { banned.append(token) }
   }
 
-  /// The next token. Never one of probability zero; if no logit is a number, token 0.
+  /// The next token. Never one of probability zero or that is banned; if no logit of the others is
+  /// a number, the first of them. Changes the logits.
   mutating func draw(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
-    for token in banned { logits[Int(token)] = -.infinity }
+    // Not -infinity: all others may be that, and would then be no better.
+    for token in banned { logits[Int(token)] = .nan }
     penalize(logits)
-    let best = largest(logits)
+    guard let best = largest(logits) else { return firstAllowed }
     if options.temperature == 0 { return best }
     exponentiate(logits, top: logits[Int(best)])
     return pick(keptCount: narrow(best))
@@ -92,10 +94,19 @@ struct Sampler: ~Copyable {
     }
   }
 
-  private func largest(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
-    var best = 0
-    for i in 0..<vocabularySize where !(logits[i] <= logits[best]) && !logits[i].isNaN { best = i }
-    return Int32(best)
+  /// The token of the largest logit, the first of equals; nil if all are NaN.
+  private func largest(_ logits: UnsafeMutablePointer<Float>) -> Int32? {
+    var best = -1
+    for i in 0..<vocabularySize where !logits[i].isNaN {
+      if best < 0 || logits[i] > logits[best] { best = i }
+    }
+    return best < 0 ? nil : Int32(best)
+  }
+
+  private var firstAllowed: Int32 {
+    var token: Int32 = 0
+    while Int(token) < vocabularySize - 1 && banned.contains(token) { token += 1 }
+    return token
   }
 
   /// Probabilities relative to the best token's: exp((z - top) / temperature), NaN as 0.
