@@ -28,10 +28,10 @@ extension Graph {
   ) -> Tensor {
     precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
     precondition(!rotates || heads.headWidth % 2 == 0, "RoPE needs an even head width")
-    // Without rotation the table is that of base = infinity: cosine 1, sine 0 in every place.
-    let table = constant(
-      .rotaryTable(
-        positions: contextLength, half: heads.headWidth / 2, base: rotates ? base : .infinity))
+    let table =
+      rotates
+      ? constant(
+        .rotaryTable(positions: contextLength, half: heads.headWidth / 2, base: base)) : nil
     let output = activation(qkv.shape)
     let turning = heads.headCount + heads.keyValueHeadCount
     let factors = normalizes ? activation(Shape(qkv.shape.rows, turning)) : nil
@@ -45,27 +45,33 @@ extension Graph {
 private struct RotaryEmbedding: Operation {
   let qkv: Tensor
   let heads: HeadLayout
-  let table: Tensor
+  /// Cosines and sines; nil for no rotation.
+  let table: Tensor?
   let epsilon: Float
   let output: Tensor
   let factors: Tensor?
 
-  var name: String { factors == nil ? "rope" : "norm + rope" }
-  var inputs: [Tensor] { [qkv, table] }
+  var name: String {
+    table == nil ? "query/key norm" : factors == nil ? "rope" : "norm + rope"
+  }
+  var inputs: [Tensor] { [qkv] + [table].compactMap { $0 } }
   var outputs: [Tensor] { [output] + [factors].compactMap { $0 } }
-  var saved: [Tensor] { [output, table] + [factors].compactMap { $0 } }
+  var saved: [Tensor] { [output] + [table, factors].compactMap { $0 } }
   var differentiable: [Tensor] { [qkv] }
   var inPlace: [(input: Tensor, output: Tensor)] { [(qkv, output)] }
   var passThrough: (output: Tensor, inputs: [Tensor])? { (output, [qkv]) }
   var forwardFlops: Double { Double(qkv.shape.count) * 6 }
 
   private func description(_ step: Step) -> mg_rope {
-    let cosine = step.floats(table)
+    let cosine = step.optionalFloats(table)
+    let sine = cosine.flatMap { start in
+      table.map { start + $0.shape[1] * $0.shape[2] }
+    }
     return mg_rope(
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
       kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth,
       position: step.state.pointee.position, cosine: cosine,
-      sine: cosine + table.shape[1] * table.shape[2], normalize: factors == nil ? 0 : 1,
+      sine: sine, normalize: factors == nil ? 0 : 1,
       epsilon: epsilon, factors: step.optionalFloats(factors))
   }
 
@@ -78,8 +84,10 @@ private struct RotaryEmbedding: Operation {
   }
 
   func backward(_ step: Step) {
-    step.passGradient(of: output, to: qkv, index: 0)
+    precondition(step.passThroughHoldsGradient, "nothing depends on the rotated tensor")
+    // Turned back in place first: the gradient of qkv may already hold that of others who read it.
     var rope = description(step)
-    mg_rope_backward(step.context, &rope, step.floats(output), step.gradient(qkv))
+    mg_rope_backward(step.context, &rope, step.floats(output), step.gradient(output))
+    step.passGradient(of: output, to: qkv, index: 0)
   }
 }
