@@ -78,7 +78,7 @@ struct Sampler: ~Copyable {
   /// a number, the first of them. Changes the logits.
   mutating func draw(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
     // Not -infinity: all others may be that, and would then be no better.
-    for token in banned { logits[Int(token)] = .nan }
+    for i in 0..<banned.count { logits[Int(banned[i])] = .nan }
     penalize(logits)
     guard let best = largest(logits) else { return firstAllowed }
     if options.temperature == 0 { return best }
@@ -162,8 +162,15 @@ struct Sampler: ~Copyable {
       }
     }
     if count < 2 { return }
-    for start in (0..<(count / 2)).reversed() { sink(start, count) }
-    for end in (1..<count).reversed() {
+    // Not over reversed ranges and arrays: their iterators allocate in debug builds.
+    var start = count / 2
+    while start > 0 {
+      start -= 1
+      sink(start, count)
+    }
+    var end = count
+    while end > 1 {
+      end -= 1
       (candidates[0], candidates[end]) = (candidates[end], candidates[0])
       sink(0, end)
     }

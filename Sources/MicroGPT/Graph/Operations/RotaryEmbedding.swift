@@ -37,7 +37,8 @@ extension Graph {
     let factors = normalizes ? activation(Shape(qkv.shape.rows, turning)) : nil
     append(
       RotaryEmbedding(
-        qkv: qkv, heads: heads, table: table, epsilon: epsilon, output: output, factors: factors))
+        qkv: qkv, heads: heads, contextLength: contextLength, table: table, epsilon: epsilon,
+        output: output, factors: factors))
     return output
   }
 }
@@ -45,6 +46,7 @@ extension Graph {
 private struct RotaryEmbedding: Operation {
   let qkv: Tensor
   let heads: HeadLayout
+  let contextLength: Int
   /// Cosines and sines; nil for no rotation.
   let table: Tensor?
   let epsilon: Float
@@ -64,9 +66,8 @@ private struct RotaryEmbedding: Operation {
 
   private func description(_ step: Step) -> mg_rope {
     let cosine = step.optionalFloats(table)
-    let sine = cosine.flatMap { start in
-      table.map { start + $0.shape[1] * $0.shape[2] }
-    }
+    let half = heads.headWidth / 2
+    let sine = cosine.map { $0 + contextLength * half }
     return mg_rope(
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
       kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth,
