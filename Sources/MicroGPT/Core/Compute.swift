@@ -28,7 +28,10 @@ public final class Compute: @unchecked Sendable {
       table = mg_kernels_default()
     }
     guard let table else {
-      throw ComputeError.noBackEnd(reason: backEnd ?? String(cString: mg_dispatch_error()))
+      throw ComputeError.noBackEnd(
+        reason: backEnd.map {
+          "the back end \"\($0)\" can't run here. Leave MGPT_ISA unset to use the best one."
+        } ?? String(cString: mg_dispatch_error()))
     }
     guard threadCount >= 1, let pool = mg_pool_create(threadCount) else {
       throw ComputeError.noThreads(count: threadCount)

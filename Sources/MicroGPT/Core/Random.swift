@@ -20,12 +20,12 @@ public struct RandomGenerator: Equatable, Sendable {
 
   /// Makes a generator whose sequence is a function of `seed` and `stream` only.
   public init(seed: UInt64, stream: UInt64 = 0) {
-    var mixer = seed &+ stream &* 0xD1B5_4A32_D192_ED03
-    func next() -> UInt64 {
-      mixer &+= 0x9E37_79B9_7F4A_7C15
-      return splitMix64(mixer)
-    }
-    state = (next(), next(), next(), next())
+    let start = seed &+ stream &* 0xD1B5_4A32_D192_ED03
+    let step: UInt64 = 0x9E37_79B9_7F4A_7C15
+    state = (
+      splitMix64(start &+ step), splitMix64(start &+ 2 &* step), splitMix64(start &+ 3 &* step),
+      splitMix64(start &+ 4 &* step)
+    )
   }
 
   /// Restores a generator from `words` saved earlier; nil unless there are four, not all zero.

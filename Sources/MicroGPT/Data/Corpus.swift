@@ -88,8 +88,13 @@ enum DataStream {
 /// (Fisher and Yates).
 func shuffleIndices(_ order: inout [Int], seed: UInt64, stream: UInt64) {
   var generator = RandomGenerator(seed: seed, stream: stream)
-  for i in order.indices { order[i] = i }
-  for i in order.indices.reversed() where i > 0 {
-    order.swapAt(i, generator.next(below: i + 1))
+  for i in 0..<order.count { order[i] = i }
+  var left = order.count
+  while left > 1 {
+    let chosen = generator.next(below: left)
+    left -= 1
+    let last = order[left]
+    order[left] = order[chosen]
+    order[chosen] = last
   }
 }

@@ -78,14 +78,17 @@ final class Executor {
   /// Runs all operations in order.
   func forward() {
     let step = makeStep()
-    for operation in operations { operation.forward(step) }
+    // By index: an iterator over existentials allocates in debug builds.
+    for t in 0..<operations.count { operations[t].forward(step) }
   }
 
   /// Runs the backward of all operations in reverse order; adds into the gradient block.
   func backward() {
     precondition(graph.isTraining, "backward of a graph recorded for inference")
     var step = makeStep()
-    for t in operations.indices.reversed() {
+    var t = operations.count
+    while t > 0 {
+      t -= 1
       step.accumulateBits = plan.accumulateBits[t]
       operations[t].backward(step)
     }

@@ -107,8 +107,8 @@ struct MemoryPlan: Sendable {
           accumulateBits[t] |= 1 << UInt32(i)
           continue
         }
-        let isFirstWriter = consumers[input.id].last == t
-        if !isFirstWriter {
+        let isRepeated = operation.differentiable[..<i].contains(input)
+        if isRepeated || consumers[input.id].last != t {
           accumulateBits[t] |= 1 << UInt32(i)
         } else if let shared = sharedBlock(input, of: t, graph, producer, consumers) {
           gradientBlock[input.id] = shared
@@ -123,26 +123,28 @@ struct MemoryPlan: Sendable {
   }
 
   /// The block of the gradient that operation `t` passes through to `input`, if sharing it is
-  /// sound: the operation is the last consumer of `input`, whoever shared the block before has been
-  /// read for the last time, and whoever else writes into it from now on does so only after the
-  /// producers of all other sharers have read it.
+  /// sound: whoever else needs the block's numbers must have read them before they change for the
+  /// sake of `input`, and the other way round. Backward runs in reverse, so "before" is a larger
+  /// operation number.
   private func sharedBlock(
     _ input: Tensor, of t: Int, _ graph: Graph, _ producer: [Int], _ consumers: [[Int]]
   ) -> Int? {
-    guard let pass = graph.operations[t].passThrough, pass.inputs.contains(input),
+    guard let pass = graph.operations[t].passThrough,
+      pass.inputs.count(where: { $0 == input }) == 1,
       let block = gradientBlock[pass.output.id], blocks[block].byteCount == input.byteCount
     else { return nil }
-    for id in gradientBlock.indices where gradientBlock[id] == block && id != pass.output.id {
-      let isOfThisPass = pass.inputs.contains { $0.id == id }
-      if !isOfThisPass && producer[id] <= t { return nil }
+    // The last operation that will still change the gradient of a tensor: one that reads the tensor
+    // and adds its share, or the producer, if that works in place.
+    func lastWriter(_ id: Int) -> Int {
+      let isChangedInPlace = graph.operations[producer[id]].passThrough != nil
+      let adding = consumers[id].last { $0 < t } ?? -1
+      return isChangedInPlace ? max(adding, producer[id]) : adding
     }
-    for other in pass.inputs where other != input {
-      // Earlier consumers of either run their backward later; the other's producer must precede.
-      let othersWriters = consumers[other.id].filter { $0 != t }
-      let ownWriters = consumers[input.id].filter { $0 != t }
-      if let latest = ownWriters.max(), latest >= producer[other.id] { return nil }
-      if let latest = othersWriters.max(), latest >= producer[input.id] { return nil }
-      if !ownWriters.isEmpty && !othersWriters.isEmpty { return nil }
+    for other in graph.tensors.indices where gradientBlock[other] == block {
+      if other == input.id || producer[other] >= t { continue }
+      if lastWriter(input.id) >= producer[other] || lastWriter(other) >= producer[input.id] {
+        return nil
+      }
     }
     return block
   }

@@ -76,7 +76,9 @@ struct Step {
     return address.assumingMemoryBound(to: Float.self)
   }
 
-  func optionalFloats(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? { tensor.map(floats) }
+  func optionalFloats(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? {
+    if let tensor { floats(tensor) } else { nil }
+  }
 
   func integers(_ tensor: Tensor) -> UnsafeMutablePointer<Int32> {
     guard let address = values[tensor.id] else { preconditionFailure("\(tensor) has no place") }
@@ -91,7 +93,7 @@ struct Step {
   }
 
   func optionalGradient(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? {
-    tensor.flatMap { gradients[$0.id] }
+    if let tensor { gradients[tensor.id] } else { nil }
   }
 
   /// 1 if the gradient of `differentiable[index]` must be added to, 0 if it must be written.

@@ -81,13 +81,15 @@ struct Sampler: ~Copyable {
     if let token { banned.append(token) }
   }
 
-  /// The next token.
+  /// The next token; changes the logits.
   ///
-  /// Never one of probability zero; if no logit is a number, token 0.
+  /// Never one of probability zero or that is banned; if no logit of the others is a number, the
+  /// first of them.
   mutating func draw(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
-    for token in banned { logits[Int(token)] = -.infinity }
+    // Not -infinity: all others may be that, and would then be no better.
+    for i in 0..<banned.count { logits[Int(banned[i])] = .nan }
     penalize(logits)
-    let best = largest(logits)
+    guard let best = largest(logits) else { return firstAllowed }
     if options.temperature == 0 { return best }
     exponentiate(logits, top: logits[Int(best)])
     return pick(keptCount: narrow(best))
@@ -101,10 +103,19 @@ struct Sampler: ~Copyable {
     }
   }
 
-  private func largest(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
-    var best = 0
-    for i in 0..<vocabularySize where !(logits[i] <= logits[best]) && !logits[i].isNaN { best = i }
-    return Int32(best)
+  /// The token of the largest logit, the first of equals; nil if all are NaN.
+  private func largest(_ logits: UnsafeMutablePointer<Float>) -> Int32? {
+    var best = -1
+    for i in 0..<vocabularySize where !logits[i].isNaN {
+      if best < 0 || logits[i] > logits[best] { best = i }
+    }
+    return best < 0 ? nil : Int32(best)
+  }
+
+  private var firstAllowed: Int32 {
+    var token: Int32 = 0
+    while Int(token) < vocabularySize - 1 && banned.contains(token) { token += 1 }
+    return token
   }
 
   /// Probabilities relative to the best token's: exp((z - top) / temperature), NaN as 0.
@@ -161,8 +172,15 @@ struct Sampler: ~Copyable {
       }
     }
     if count < 2 { return }
-    for start in (0..<(count / 2)).reversed() { sink(start, count) }
-    for end in (1..<count).reversed() {
+    // Not over reversed ranges and arrays: their iterators allocate in debug builds.
+    var start = count / 2
+    while start > 0 {
+      start -= 1
+      sink(start, count)
+    }
+    var end = count
+    while end > 1 {
+      end -= 1
       (candidates[0], candidates[end]) = (candidates[end], candidates[0])
       sink(0, end)
     }

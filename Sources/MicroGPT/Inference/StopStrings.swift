@@ -47,7 +47,7 @@ public struct StopStrings: Sendable {
   ///
   /// Returns whether a stop string is complete. Its text and all that follows is dropped.
   public mutating func append(_ bytes: [UInt8], to output: inout [UInt8]) -> Bool {
-    for byte in bytes where !isStopped { append(byte, to: &output) }
+    for i in 0..<bytes.count where !isStopped { append(bytes[i], to: &output) }
     return isStopped
   }
 

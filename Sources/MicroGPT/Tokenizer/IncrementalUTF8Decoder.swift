@@ -20,7 +20,7 @@ public struct IncrementalUTF8Decoder: Sendable {
 
   /// Takes `bytes` and appends every character that they complete to `output`.
   public mutating func append(_ bytes: [UInt8], to output: inout [UInt8]) {
-    for byte in bytes { append(byte, to: &output) }
+    for i in 0..<bytes.count { append(bytes[i], to: &output) }
   }
 
   /// Takes one byte and appends the character that it completes, if any, to `output`.

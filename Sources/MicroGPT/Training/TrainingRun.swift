@@ -127,6 +127,11 @@ public final class TrainingRun {
   /// the same state.
   private func evaluate(_ observer: some TrainingObserver) throws {
     guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
+    guard result.loss.isFinite else {
+      throw TrainingError.notFinite(
+        step: trainer.step, what: "validation loss",
+        learningRate: trainer.schedule.rate(at: max(trainer.step - 1, 0)), lastGood: lastSaved)
+    }
     progress.evaluatedStep = trainer.step
     trainer.schedule.observe(validationLoss: result.loss)
     let isBest = result.loss < (progress.bestLoss ?? .infinity)

@@ -55,7 +55,7 @@ private struct Activate: Operation {
   }
 
   func backward(_ step: Step) {
-    assert(step.accumulates(0) == 0, "activation overwrites the gradient of its input")
+    precondition(step.accumulates(0) == 0, "activation overwrites the gradient of its input")
     mg_activation_backward(
       step.context, kind.kernel, output.shape.rows, output.shape.last, step.floats(x),
       step.gradient(output), step.gradient(x))

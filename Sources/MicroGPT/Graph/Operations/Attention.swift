@@ -72,7 +72,7 @@ private struct Attention: Operation {
   }
 
   func backward(_ step: Step) {
-    assert(step.accumulates(0) == 0, "attention overwrites the gradient of its input")
+    precondition(step.accumulates(0) == 0, "attention overwrites the gradient of its input")
     var attention = description(step)
     mg_attention_backward(step.context, &attention, step.gradient(output), step.gradient(qkv))
   }

@@ -42,7 +42,7 @@ private struct Dropout: Operation {
   func forward(_ step: Step) { run(step, step.floats(x), step.floats(output)) }
 
   func backward(_ step: Step) {
-    assert(step.accumulates(0) == 0, "dropout overwrites the gradient of its input")
+    precondition(step.accumulates(0) == 0, "dropout overwrites the gradient of its input")
     run(step, step.gradient(output), step.gradient(x))
   }
 }
