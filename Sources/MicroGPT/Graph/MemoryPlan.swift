@@ -122,10 +122,11 @@ struct MemoryPlan: Sendable {
     }
   }
 
-  /// The block of the gradient that operation `t` passes through to `input`, if sharing it is
-  /// sound: whoever else needs the block's numbers must have read them before they change for the
-  /// sake of `input`, and the other way round. Backward runs in reverse, so "before" is a larger
-  /// operation number.
+  /// The block of the gradient that operation `t` passes through to `input`, if sharing is sound.
+  ///
+  /// Whoever else needs the block's numbers must have read them before they change for the sake of
+  /// `input`, and the other way round. Backward runs in reverse, so "before" is a larger operation
+  /// number.
   private func sharedBlock(
     _ input: Tensor, of t: Int, _ graph: Graph, _ producer: [Int], _ consumers: [[Int]]
   ) -> Int? {
