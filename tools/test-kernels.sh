@@ -1,7 +1,7 @@
 #!/bin/sh
 # Kernel checks natively: every back end of this CPU, forced by MGPT_ISA and verified, and the
-# errors of the choice. `swift test` runs the same checks in one process; what it can't do is choose again.
-# For AArch64 under QEMU see test-kernels-arm.sh.
+# errors of the choice. `swift test` runs the same checks in one process; what it can't do is choose
+# again. For AArch64 under QEMU see test-kernels-arm.sh.
 #
 #   tools/test-kernels.sh [--sanitize address | --sanitize thread] [arguments of kernel-checks]
 #
