@@ -28,7 +28,7 @@ help: ## this list
 	  while IFS='#' read -r name text; do printf '%-15s %s\n' "$$name" "$$text"; done
 
 build: ## the program, optimised: .build/release/mgpt
-	$(COMPILER)$(SWIFT) build -c release $(SWIFT_FLAGS)
+	$(COMPILER)$(SWIFT) build -c release --product mgpt $(SWIFT_FLAGS)
 
 test: ## builds and runs all tests
 	$(COMPILER)$(call once_more,$(SWIFT_TEST) -Xcc -O2 --scratch-path .build/test)
