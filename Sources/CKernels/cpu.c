@@ -7,6 +7,8 @@
 enum { MG_HWCAP_ASIMDHP = 1 << 10, MG_HWCAP_ASIMDDP = 1 << 20 };
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 static const char *const names[MG_ISA_COUNT] = {"scalar", "neon", "neon_dotprod", "avx2", "avx512"};
@@ -57,6 +59,14 @@ static bool has_dot_product(void) {
 }
 #endif
 
+#if defined(__x86_64__)
+/* Clang 17 (Swift 6.0) does not know "f16c" in __builtin_cpu_supports. */
+static bool has_f16c(void) {
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C);
+}
+#endif
+
 bool mg_isa_supported(mg_isa isa) {
     if (!mg_isa_compiled(isa)) return false;
     switch (isa) {
@@ -66,8 +76,7 @@ bool mg_isa_supported(mg_isa isa) {
 #elif defined(__x86_64__)
     /* These ask CPUID and, through XGETBV, whether the system saves the registers. */
     case MG_ISA_AVX2:
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-               __builtin_cpu_supports("f16c");
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     case MG_ISA_AVX512:
         return mg_isa_supported(MG_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
