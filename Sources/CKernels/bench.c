@@ -44,6 +44,14 @@ size_t mg_bench_count(void) { return sizeof list / sizeof *list; }
 
 const char *mg_bench_compiler(void) { return __VERSION__; }
 
+int mg_bench_optimized(void) {
+#if defined(__OPTIMIZE__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 size_t bench_choose(bench *b, size_t shape_count) {

@@ -48,4 +48,7 @@ double mg_bench_read(const mg_context *context, size_t byte_count, double second
 /* The compiler of this library, as it calls itself. */
 const char *mg_bench_compiler(void);
 
+/* Whether it optimised: 1 or 0. */
+int mg_bench_optimized(void);
+
 #endif
