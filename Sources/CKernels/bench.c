@@ -88,13 +88,18 @@ float *bench_floats(bench *b, size_t count) {
     return x;
 }
 
+float *bench_scratch(bench *b, size_t count) {
+    size_t footprint = b->result->footprint;
+    float *x = bench_floats(b, count);
+    b->result->footprint = footprint;
+    return x;
+}
+
 mg_context bench_context(bench *b, size_t scratch_per_worker, size_t shared) {
     mg_context context = *b->context;
-    size_t footprint = b->result->footprint, each = (scratch_per_worker + 15) / 16 * 16;
-    context.scratch_per_worker = each;
-    context.scratch = bench_floats(b, each * mg_pool_workers(context.pool));
-    context.shared = bench_floats(b, shared);
-    b->result->footprint = footprint; /* operands only */
+    context.scratch_per_worker = (scratch_per_worker + 15) / 16 * 16;
+    context.scratch = bench_scratch(b, context.scratch_per_worker * mg_pool_workers(context.pool));
+    context.shared = bench_scratch(b, shared);
     return context;
 }
 
@@ -166,7 +171,7 @@ int mg_bench_measure(const mg_context *context, size_t benchmark, size_t shape, 
 
 /* ---- Roofline -------------------------------------------------------------------------------- */
 
-enum { SLOT = 16, TILE_DEPTH = 256, TILE_SIDE = 32 };
+enum { LEAST_SAMPLES = 8, SLOT = 16, TILE_DEPTH = 256, TILE_SIDE = 32 };
 static const double sample_seconds = 1e-3;
 
 /* What all workers do at once, `rounds` times. */
@@ -204,24 +209,28 @@ static void read_worker(void *argument, size_t worker, size_t workers) {
     job->sums[worker * SLOT] += sum;
 }
 
-/* The largest number of rounds per second that was seen within `seconds`. */
+/* The largest number of rounds per second that was seen within `seconds`, in LEAST_SAMPLES samples
+ * or more: the largest, because whatever disturbs a sample makes it smaller. */
 static double best_rate(roof_job *job, mg_job worker, double seconds) {
-    double begun = mg_seconds(), best = 0, now = begun;
     float *sums = calloc(mg_pool_workers(job->context->pool) * SLOT, sizeof *sums);
     if (!sums) return 0;
     job->sums = sums;
     job->rounds = 1;
-    do {
+    double begun = mg_seconds(), now = begun, best = 0;
+    for (int samples = 0; samples < LEAST_SAMPLES || now - begun < seconds;) {
         double start = mg_seconds();
         mg_pool_run(job->context->pool, worker, job);
         now = mg_seconds();
         if (now - start < sample_seconds) { /* a short sample would measure the fork and join */
             job->rounds *= 2;
+            samples = 0;
             begun = now;
-        } else if ((double)job->rounds > best * (now - start)) {
-            best = (double)job->rounds / (now - start);
+        } else {
+            double rate = (double)job->rounds / (now - start);
+            if (rate > best) best = rate;
+            samples++;
         }
-    } while (best == 0 || now - begun < seconds);
+    }
     volatile float kept = sums[0];
     (void)kept;
     free(sums);

@@ -44,6 +44,9 @@ void *bench_block(bench *b, size_t byte_count);
 /* `count` floats, uniform in -1 ... 1 and the same in every run; NULL as above. */
 float *bench_floats(bench *b, size_t count);
 
+/* Floats that are no operand: the footprint leaves them out. */
+float *bench_scratch(bench *b, size_t count);
+
 /* The context with scratch of its own. */
 mg_context bench_context(bench *b, size_t scratch_per_worker, size_t shared);
 

@@ -81,7 +81,7 @@ static mg_attention_head make_head(bench *b, size_t queries, size_t keys, size_t
         .out = bench_floats(b, queries * d),
         .ld_out = d,
         .lse = bench_floats(b, queries),
-        .scratch = bench_floats(b, b->kernels->attention_scratch(keys, d, backward)),
+        .scratch = bench_scratch(b, b->kernels->attention_scratch(keys, d, backward)),
     };
 }
 

@@ -6,22 +6,17 @@
 //     max(F / peak, M / bandwidth)
 //
 // peak: fused multiply-adds in registers (on back end scalar, the tile of the matrix multiply if a
-// compiler made that faster). bandwidth: reading, with sum_f32, the smallest measured buffer that
-// is not smaller than the operands together, so data that fits in a cache is held against that
-// cache. The last buffer is larger than every cache; larger operands are compared with that one.
+// compiler made that faster). bandwidth: reading, with sum_f32, a buffer that is not smaller than
+// the operands together, the fastest of those measured: usually the next larger one, so data that
+// fits in a cache is held against that cache. The last buffer is larger than every cache; larger
+// operands are compared with that one.
+//
 // Two things keep the share of the bound from being exact. Kernels that do other than multiply-adds
 // can't reach the peak: an addition takes the place of two operations. Kernels that write as well
 // as read can exceed the bandwidth in a cache, whose writes travel beside its reads, and stay below
 // it in memory, where a line that is written is read first.
 
 import CKernels
-
-/// Measures the multiply-add rate of all threads together, in FLOP/s.
-///
-/// Takes about `seconds` and allocates a little. Not while the same `compute` runs something else.
-public func measurePeak(_ compute: Compute, seconds: Double = 0.05) -> Double {
-  mg_bench_peak(compute.context, seconds)
-}
 
 /// The measured limits of a machine.
 public struct Roofline: Equatable, Sendable {
@@ -49,12 +44,13 @@ public struct Roofline: Equatable, Sendable {
     flops: Double, bytes: Double, footprint: Int, threads: Int
   ) -> (seconds: Double, limit: Limit)? {
     let rates = readings.filter { $0.threads == threads }
+    let holding = rates.filter { $0.byteCount >= footprint }
     guard
       flops > 0 || bytes > 0, let peak = peaks[threads],
-      let reading = rates.first(where: { $0.byteCount >= footprint }) ?? rates.last
+      let bandwidth = holding.map(\.bytesPerSecond).max() ?? rates.last?.bytesPerSecond
     else { return nil }
     let compute = flops / peak
-    let memory = bytes / reading.bytesPerSecond
+    let memory = bytes / bandwidth
     return compute >= memory ? (compute, .compute) : (memory, .memory)
   }
 }
@@ -67,12 +63,12 @@ extension Roofline {
     var roofline = Roofline(peaks: [:], readings: [])
     for threads in Set([1, compute.threadCount]).sorted() {
       var context = compute.context(threads: threads)
-      roofline.peaks[threads] = mg_bench_peak(&context, quick ? 0.02 : 0.05)
+      roofline.peaks[threads] = mg_bench_peak(&context, quick ? 0.02 : 0.1)
       for byteCount in bufferSizes(
         lastLevelCache: lastLevelCacheByteCount() ?? 0,
         available: SystemInfo.availableMemoryByteCount)
       {
-        let rate = mg_bench_read(&context, byteCount, quick ? 0.005 : 0.02)
+        let rate = mg_bench_read(&context, byteCount, quick ? 0.002 : 0.02)
         guard rate > 0 else { continue }
         roofline.readings.append(
           Reading(threads: threads, byteCount: byteCount, bytesPerSecond: rate))
@@ -81,7 +77,7 @@ extension Roofline {
     return roofline
   }
 
-  /// Buffers by factors of 4 from half a first-level cache on, then one that no cache holds: twice
+  /// Buffers by factors of 2 from half a first-level cache on, then one that no cache holds: twice
   /// the last level and at least 64 MiB, but at most a quarter of the memory.
   static func bufferSizes(lastLevelCache: Int, available: Int?) -> [Int] {
     let wanted = max(64 << 20, 2 * lastLevelCache)
@@ -90,7 +86,7 @@ extension Roofline {
     var size = 16 << 10
     while size < memory && size <= 16 << 20 {
       sizes.append(size)
-      size *= 4
+      size *= 2
     }
     return sizes + [memory]
   }
@@ -115,6 +111,13 @@ extension Roofline {
 }
 
 extension Compute {
+  /// Measures the multiply-add rate of all threads together, in FLOP/s.
+  ///
+  /// Takes about `seconds` and allocates a little. Not during a run.
+  public func measurePeakFlops(seconds: Double = 0.05) -> Double {
+    mg_bench_peak(context, seconds)
+  }
+
   /// What operations are given, with the pool or, for one thread, without.
   func context(threads: Int) -> mg_context {
     var context = self.context.pointee
@@ -138,8 +141,8 @@ extension Roofline {
     return [
       "fma_peak": .array(peakList), "streaming_read": .array(readingList),
       "rule": .string(
-        "time >= max(flops / fma_peak, bytes / streaming_read of the smallest buffer that holds "
-          + "the operands)"),
+        "time >= max(flops / fma_peak, bytes / fastest streaming_read of a buffer that holds the "
+          + "operands)"),
     ]
   }
 }

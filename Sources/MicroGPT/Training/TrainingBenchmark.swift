@@ -52,7 +52,7 @@ public struct TrainingBenchmark: Sendable {
     precondition(steps >= 1 && batchSize >= 1 && gradientAccumulation >= 1, "nothing to do")
     try configuration.validate()
     try checkMemory()
-    let peakBefore = measurePeak(compute)
+    let peakBefore = compute.measurePeakFlops()
     let model = try GPT(configuration, seed: seed)
     let trainer = try Trainer(
       model: model, configuration: trainingConfiguration, training: randomTokens(),
@@ -67,7 +67,7 @@ public struct TrainingBenchmark: Sendable {
     return Result(
       seconds: SampleSummary(durations), tokensPerStep: trainer.tokensPerStep,
       flopsPerStep: configuration.trainingFlopsPerToken * Double(trainer.tokensPerStep),
-      peak: max(peakBefore, measurePeak(compute)),
+      peak: max(peakBefore, compute.measurePeakFlops()),
       peakResidentByteCount: SystemInfo.peakResidentByteCount, loss: loss,
       parameterCount: model.parameterCount, threads: compute.threadCount,
       backEnd: compute.backEnd)
@@ -98,15 +98,17 @@ public struct TrainingBenchmark: Sendable {
 
   /// Weights, gradients, two moments and the plan of activations must fit: the system would
   /// otherwise grant the memory and end the process when it is used.
-  private func checkMemory() throws {
+  private func checkMemory() throws(MemoryError) {
+    guard let available = SystemInfo.availableMemoryByteCount else { return }
     let table = ParameterTable(configuration)
+    let state = 16 * table.elementCount
+    // Before planning, which takes long for a thousand layers.
+    if state > available { throw .exhausted(byteCount: state) }
     let loss = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: configuration.contextLength,
       isTraining: true)
-    let needed = 16 * table.elementCount + MemoryPlan(loss.graph).byteCount
-    if let available = SystemInfo.availableMemoryByteCount, needed > available {
-      throw MemoryError.exhausted(byteCount: needed)
-    }
+    let needed = state + MemoryPlan(loss.graph).byteCount
+    if needed > available { throw .exhausted(byteCount: needed) }
   }
 }
 
