@@ -9,7 +9,9 @@ public struct KernelResult: Equatable, Sendable {
   public var kernel: String
   /// Sizes in words, such as "m=768 n=384 k=128".
   public var shape: String
+  /// The name of the back end.
   public var backEnd: String
+  /// Threads it ran on.
   public var threads: Int
   /// Durations of one run.
   public var seconds: SampleSummary
@@ -19,13 +21,16 @@ public struct KernelResult: Equatable, Sendable {
   public var flops: Double
   /// Bytes that one run must read or write; 0 where that is no measure.
   public var bytes: Double
-  /// The shortest possible duration and what limits it; nil where there is no bound.
+  /// The shortest possible duration; nil where there is no bound.
   public var boundSeconds: Double?
+  /// What makes it so.
   public var limit: Roofline.Limit?
   /// Depends on the results, so that none can be left out.
   public var checksum: Double
 
+  /// 10^9 FLOP/s at the median duration.
   public var gigaflops: Double { flops / seconds.median / 1e9 }
+  /// 10^9 bytes/s at the median duration.
   public var gigabytesPerSecond: Double { bytes / seconds.median / 1e9 }
   /// The part of the roofline that was reached.
   public var share: Double? { boundSeconds.map { $0 / seconds.median } }
@@ -142,8 +147,10 @@ public enum BenchmarkError: UserFacingError, Equatable {
   /// No name contains the filter.
   case nothingSelected(filter: String)
 
+  /// A mistake on the command line.
   public var exitCode: ExitCode { .usage }
 
+  /// One line for the user.
   public var description: String {
     switch self {
     case .nothingSelected(let filter):

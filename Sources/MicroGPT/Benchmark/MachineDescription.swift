@@ -13,15 +13,19 @@ import CKernels
 
 /// The machine and the program of a measurement.
 public struct MachineDescription: Equatable, Sendable {
+  /// Name of the processor or board.
   public var processor: String?
   /// Processors that this process may use.
   public var processorCount: Int
+  /// The name of the back end.
   public var backEnd: String
+  /// Workers, the calling thread included.
   public var threads: Int
   /// The policy that sets the clock, such as "ondemand" or "performance".
   public var governor: String?
   /// The clock of the first processor at this moment.
   public var megahertz: Double?
+  /// Temperature of the first thermal zone at this moment.
   public var celsius: Double?
   /// The C compiler that made the kernels.
   public var compiler: String

@@ -29,7 +29,9 @@ public struct Roofline: Equatable, Sendable {
   public struct Reading: Equatable, Sendable {
     /// Threads that shared the buffer.
     public var threads: Int
+    /// Size of the buffer.
     public var byteCount: Int
+    /// Of all threads together.
     public var bytesPerSecond: Double
   }
 

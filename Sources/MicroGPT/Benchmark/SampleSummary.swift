@@ -3,12 +3,15 @@
 
 /// The five numbers that describe a set of durations.
 public struct SampleSummary: Equatable, Sendable {
+  /// The smallest.
   public var minimum: Double
   /// A quarter of the samples is smaller.
   public var lowerQuartile: Double
+  /// Half of the samples is smaller.
   public var median: Double
   /// A quarter of the samples is larger.
   public var upperQuartile: Double
+  /// The largest.
   public var maximum: Double
   /// How many samples there were.
   public var count: Int

@@ -3,6 +3,7 @@
 
 /// The speed of training a model of certain sizes.
 public struct TrainingBenchmark: Sendable {
+  /// The model.
   public var configuration: ModelConfiguration
   /// B: sequences per forward and backward.
   public var batchSize: Int
@@ -15,6 +16,7 @@ public struct TrainingBenchmark: Sendable {
   /// Of weights and tokens.
   public var seed: UInt64 = 1
 
+  /// Describes a benchmark; nothing is reserved yet.
   public init(
     configuration: ModelConfiguration, batchSize: Int, gradientAccumulation: Int = 1, steps: Int
   ) {
@@ -28,20 +30,28 @@ public struct TrainingBenchmark: Sendable {
   public struct Result: Equatable, Sendable {
     /// Durations of one step.
     public var seconds: SampleSummary
+    /// Tokens of one step, all forward passes together.
     public var tokensPerStep: Int
     /// FLOP of one step, after `ModelConfiguration.trainingFlopsPerToken`.
     public var flopsPerStep: Double
     /// FLOP/s of multiply-adds, measured before and after the steps; the larger one.
     public var peak: Double
+    /// Largest resident memory of the process so far.
     public var peakResidentByteCount: Int
     /// Of the last batch, before its update.
     public var loss: Double
+    /// Weights of the model.
     public var parameterCount: Int
+    /// Workers, the calling thread included.
     public var threads: Int
+    /// The name of the back end.
     public var backEnd: String
 
+    /// At the median duration, as all rates.
     public var tokensPerSecond: Double { Double(tokensPerStep) / seconds.median }
+    /// 10^9 FLOP/s.
     public var gigaflops: Double { flopsPerStep / seconds.median / 1e9 }
+    /// The rate over the peak, 0 to 1.
     public var shareOfPeak: Double { gigaflops * 1e9 / peak }
   }
 

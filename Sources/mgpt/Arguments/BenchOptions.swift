@@ -81,7 +81,7 @@ extension BenchOptions {
       size("grad-accum", 65536, into: \.gradAccum, default: "1", help: "Forward passes per step"),
       size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
       size(
-        "steps", 1_000_000, into: \.steps, default: "30", help: "Steps to time, after 5 to warm up"),
+        "steps", 1_000_000, into: \.steps, default: "30", help: "Steps to time, after 5 more"),
     ]
   }
 
