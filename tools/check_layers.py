@@ -50,6 +50,7 @@ C_LIBRARY = ["Glibc", "Musl", "Darwin"]
 # program starts faster and a static binary is half as large.
 IMPORTS = {
     "MicroGPT/Core": ["CKernels"],
+    "MicroGPT/Benchmark": ["CKernels"],  # calls every kernel through bench.c
     "MicroGPT/IO": ["CKernels"],  # see CHECKSUM_ONLY
     "MicroGPT/Graph": ["CKernels"],
     "MicroGPT/Training": ["CKernels"],  # the optimizer calls its kernel on parameter ranges

@@ -79,14 +79,14 @@ extension Roofline {
     return roofline
   }
 
-  /// Buffers by factors of 2 from half a first-level cache on, then one that no cache holds: twice
+  /// Buffers by factors of 2 from half a first-level cache to the last level, then one that no cache holds: twice
   /// the last level and at least 64 MiB, but at most a quarter of the memory.
   static func bufferSizes(lastLevelCache: Int, available: Int?) -> [Int] {
     let wanted = max(64 << 20, 2 * lastLevelCache)
     let memory = min(wanted, max((available ?? wanted * 4) / 4, 1 << 20)) / 4096 * 4096
     var sizes: [Int] = []
     var size = 16 << 10
-    while size < memory && size <= 16 << 20 {
+    while size < memory && size <= max(16 << 20, lastLevelCache) {
       sizes.append(size)
       size *= 2
     }

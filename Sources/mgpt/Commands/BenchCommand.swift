@@ -43,7 +43,7 @@ enum BenchTable {
         "\(gigabytes(reading.bytesPerSecond)) (\(binarySize(reading.byteCount)))"
       }
       lines +=
-        "\(threads) \(threads == 1 ? "thread" : "threads"): peak "
+        "\(threadCount(threads)): peak "
         + "\(Format.fixed(peak / 1e9, decimals: 1)) GFLOP/s; reading, GB/s: "
         + reads.joined(separator: ", ") + "\n"
     }
@@ -54,7 +54,7 @@ enum BenchTable {
   static func introduction(_ machine: MachineDescription) -> String {
     var facts = [
       machine.processor ?? "unknown processor", "\(machine.processorCount) processors",
-      "back end \(machine.backEnd)", "\(machine.threads) threads",
+      "back end \(machine.backEnd)", threadCount(machine.threads),
     ]
     if let governor = machine.governor { facts.append("governor \(governor)") }
     if let clock = machine.megahertz { facts.append("\(Format.fixed(clock, decimals: 0)) MHz") }
@@ -156,6 +156,8 @@ private func introduction(_ benchmark: TrainingBenchmark) -> String {
     + "\(benchmark.gradientAccumulation), AdamW\n\n"
 }
 
+private func threadCount(_ count: Int) -> String { count == 1 ? "1 thread" : "\(count) threads" }
+
 /// The result for a person.
 func report(_ result: TrainingBenchmark.Result) -> String {
   func milliseconds(_ seconds: Double) -> String { Format.fixed(seconds * 1e3, decimals: 2) }
@@ -166,7 +168,7 @@ func report(_ result: TrainingBenchmark.Result) -> String {
     speed         \(Format.rate(result.tokensPerSecond)) tokens/s, \
     \(Format.fixed(result.gigaflops, decimals: 1)) GFLOP/s
     peak          \(Format.percent(result.shareOfPeak)) of \
-    \(Format.fixed(result.peak / 1e9, decimals: 1)) GFLOP/s on \(result.threads) threads
+    \(Format.fixed(result.peak / 1e9, decimals: 1)) GFLOP/s on \(threadCount(result.threads))
     parameters    \(Format.count(result.parameterCount))
     memory        \(Format.bytes(result.peakResidentByteCount)) at most
     loss          \(Format.loss(result.loss)) (of random tokens)

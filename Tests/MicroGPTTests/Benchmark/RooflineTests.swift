@@ -54,6 +54,7 @@ import Testing
     #expect(sizes.first == 16 << 10)
     #expect(sizes.last == 64 << 20)
     #expect(sizes == sizes.sorted())
+    #expect(sizes.contains(32 << 20))
     #expect(Roofline.bufferSizes(lastLevelCache: 256 << 20, available: nil).last == 512 << 20)
     #expect(Roofline.bufferSizes(lastLevelCache: 256 << 20, available: 1 << 30).last == 256 << 20)
     #expect(Roofline.bufferSizes(lastLevelCache: 0, available: 100).last == 1 << 20)
