@@ -24,13 +24,16 @@ SWIFT_LAYERS = {
     "MicroGPT/Tokenizer": ["Core"],  # errors and JSON; no tensors, see FORBIDDEN_NAMES
     "MicroGPT/IO": ["Core"],  # named byte ranges: no graphs, no models
     "MicroGPT/Data": ["Core", "Tokenizer", "IO"],
+    "MicroGPT/Benchmark": ["Core"],  # kernels and the machine; no graphs
     "MicroGPT/Graph": ["Core"],
     "MicroGPT/Model": ["Core", "Graph", "IO"],  # token ids only, no text
     # A model file carries its tokenizer and says how its text was cut (CorpusLayout).
     "MicroGPT/Inference": ["Core", "Graph", "Model", "IO", "Tokenizer", "Data"],
     # Above Inference: a run prints a sample of text at each evaluation, and what it saves is a
-    # model file with more in it.
-    "MicroGPT/Training": ["Core", "Graph", "Model", "IO", "Tokenizer", "Data", "Inference"],
+    # model file with more in it. Its benchmark reports like that of the kernels.
+    "MicroGPT/Training": [
+        "Core", "Benchmark", "Graph", "Model", "IO", "Tokenizer", "Data", "Inference",
+    ],
     "mgpt/Arguments": ["MicroGPT"],
     "mgpt/Report": ["MicroGPT"],
     "mgpt/Commands": ["MicroGPT", "Arguments", "Report"],
@@ -47,6 +50,7 @@ C_LIBRARY = ["Glibc", "Musl", "Darwin"]
 # program starts faster and a static binary is half as large.
 IMPORTS = {
     "MicroGPT/Core": ["CKernels"],
+    "MicroGPT/Benchmark": ["CKernels"],  # calls every kernel through bench.c
     "MicroGPT/IO": ["CKernels"],  # see CHECKSUM_ONLY
     "MicroGPT/Graph": ["CKernels"],
     "MicroGPT/Training": ["CKernels"],  # the optimizer calls its kernel on parameter ranges

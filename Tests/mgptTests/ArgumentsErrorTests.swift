@@ -53,7 +53,7 @@ import Testing
         + "Example: mgpt completions bash"),
     Case(
       "unknown benchmark", ["bench", "coffee"],
-      #"mgpt bench: bad value for SUBJECT. Found "coffee", expected kernels. "#
+      #"mgpt bench: bad value for SUBJECT. Found "coffee", expected kernels or train. "#
         + "Example: mgpt bench kernels"),
   ]
 

@@ -96,6 +96,16 @@ import Testing
       try parse("bench kernels --filter gemm --quick --json --threads 1")
         == .bench(
           BenchOptions(subject: .kernels, filter: "gemm", quick: true, json: true, threads: 1)))
+    let training = """
+      bench train --family llama --layers 2 --heads 6 --kv-heads 3 --embed-dim 96 --hidden-dim 256 \
+      --context 32 --batch-size 3 --grad-accum 4 --vocab-size 50257 --steps 7
+      """
+    #expect(
+      try parse(training)
+        == .bench(
+          BenchOptions(
+            subject: .train, family: .llama, layers: 2, heads: 6, keyValueHeads: 3, embedDim: 96,
+            hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 50257, steps: 7)))
     #expect(
       try parse("demo --seconds 5 --seed 2 --threads 1")
         == .demo(DemoOptions(seconds: 5, seed: 2, threads: 1)))

@@ -1,6 +1,7 @@
 /* The only header that Swift sees. */
 #ifndef MG_CKERNELS_H
 #define MG_CKERNELS_H
+#include "mg_bench.h"
 #include "mg_checksum.h"
 #include "mg_cpu.h"
 #include "mg_kernels.h"

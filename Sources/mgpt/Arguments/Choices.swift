@@ -33,7 +33,7 @@ enum LayoutChoice: String, CaseIterable, Sendable {
 
 /// What `mgpt bench` measures.
 enum BenchSubject: String, CaseIterable, Sendable {
-  case kernels
+  case kernels, train
 }
 
 /// The shells with completion scripts.

@@ -1,4 +1,4 @@
-// The options of the smaller commands: demo, eval, inspect, bench, completions, help.
+// The options of the smaller commands: demo, eval, inspect, completions, help.
 
 /// What `mgpt demo` was asked to do.
 struct DemoOptions: ThreadedOptions, SeededOptions {
@@ -82,44 +82,6 @@ struct InspectOptions: JSONOptions, ModelOptions {
   }
   static var sections: [OptionSection<InspectOptions>] {
     [OptionSection("Options", [.model(.optional), .json(help: "Print JSON")])]
-  }
-}
-
-/// What `mgpt bench` was asked to do.
-struct BenchOptions: ThreadedOptions, JSONOptions {
-  var subject = BenchSubject.kernels
-  /// Measure only what has this text in its name.
-  var filter: String?
-  /// Fewer shapes and repetitions.
-  var quick = false
-  var json = false
-  var threads: Int?
-
-  func invocation() -> Invocation { .bench(self) }
-
-  static var name: String { "bench" }
-  static var summary: String { "Measure speed against the peak of this machine" }
-  static var examples: [String] {
-    ["mgpt bench kernels", "mgpt bench kernels --filter matmul --threads 1 --json"]
-  }
-  static var positional: Option<BenchOptions>? {
-    Option.value(
-      "SUBJECT", "SUBJECT", .choice, into: \.subject, help: "What to measure"
-    ).asPositional()
-  }
-  static var sections: [OptionSection<BenchOptions>] {
-    [
-      OptionSection(
-        "Options",
-        [
-          .value(
-            "filter", "NAME", .name("a part of a name"), into: \.filter, default: "everything",
-            example: "matmul", help: "Measure only what has NAME in its name"),
-          .flag("quick", into: \.quick, help: "Fewer shapes and repetitions"),
-          .threads,
-          .json(help: "Print one JSON object per measurement"),
-        ])
-    ]
   }
 }
 

@@ -1,7 +1,177 @@
-// `mgpt bench`.
-
-// `mgpt bench`.
+// `mgpt bench`: how fast this machine runs the kernels, or trains a model. Measuring is in the
+// library (MicroGPT/Benchmark, TrainingBenchmark); here are the tables and the defaults.
 
 import MicroGPT
 
-func runBench(_ options: BenchOptions) throws -> Int32 { 0 }
+/// Measures as asked; returns the code to exit with.
+func runBench(_ asked: BenchOptions) throws -> Int32 {
+  try asked.checkSubject()
+  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  switch asked.subject {
+  case .kernels: try benchKernels(asked, compute)
+  case .train: try benchTraining(asked, compute)
+  }
+  return 0
+}
+
+// MARK: - Kernels
+
+private func benchKernels(_ asked: BenchOptions, _ compute: Compute) throws {
+  let benchmark = try KernelBenchmark(compute, filter: asked.filter, quick: asked.quick)
+  let machine = MachineDescription.current(compute)
+  let roofline = Roofline.measure(compute, quick: asked.quick)
+  if asked.json {
+    let results = try benchmark.run(against: roofline)
+    let report: JSON = [
+      "machine": machine.json, "roofline": roofline.json, "results": .array(results.map(\.json)),
+    ]
+    Terminal.output.write("\(report)\n")
+    return
+  }
+  Terminal.output.write(BenchTable.introduction(machine, roofline) + BenchTable.heading)
+  try benchmark.run(against: roofline) { result in Terminal.output.write(BenchTable.row(result)) }
+  Terminal.output.write(BenchTable.legend)
+}
+
+/// The table of `mgpt bench kernels`, line by line, so that each shows as soon as it is measured.
+enum BenchTable {
+  /// Machine and roofline.
+  static func introduction(_ machine: MachineDescription, _ roofline: Roofline) -> String {
+    var lines = introduction(machine)
+    for (threads, peak) in roofline.peaks.sorted(by: { $0.key < $1.key }) {
+      let reads = roofline.readings.filter { $0.threads == threads }.map { reading in
+        "\(gigabytes(reading.bytesPerSecond)) (\(binarySize(reading.byteCount)))"
+      }
+      lines +=
+        "\(threadCount(threads)): peak "
+        + "\(Format.fixed(peak / 1e9, decimals: 1)) GFLOP/s; reading, GB/s: "
+        + reads.joined(separator: ", ") + "\n"
+    }
+    return lines + "\n"
+  }
+
+  /// The machine alone.
+  static func introduction(_ machine: MachineDescription) -> String {
+    var facts = [
+      machine.processor ?? "unknown processor", "\(machine.processorCount) processors",
+      "back end \(machine.backEnd)", threadCount(machine.threads),
+    ]
+    if let governor = machine.governor { facts.append("governor \(governor)") }
+    if let clock = machine.megahertz { facts.append("\(Format.fixed(clock, decimals: 0)) MHz") }
+    if let celsius = machine.celsius { facts.append("\(Format.fixed(celsius, decimals: 0)) °C") }
+    let warning =
+      machine.isOptimized
+      ? "" : "warning: the kernels were built for debugging. Use swift build -c release.\n"
+    return facts.joined(separator: ", ") + "\nkernels compiled by \(machine.compiler)\n" + warning
+  }
+
+  static let heading = line([
+    "kernel", "shape", "threads", "median us", "min", "max", "rate", "unit", "roofline", "limit",
+  ])
+
+  static let legend = """
+
+    roofline: the share of what is possible, max(FLOP / peak, bytes / reading speed of a
+    buffer above that holds the operands), over the median. Only multiply-adds reach the
+    peak; writes beside reads can exceed 100% in a cache.
+
+    """
+
+  /// One measurement.
+  static func row(_ result: KernelResult) -> String {
+    let (rate, unit) = rate(of: result)
+    return line([
+      result.kernel, result.shape, "\(result.threads)", microseconds(result.seconds.median),
+      microseconds(result.seconds.minimum), microseconds(result.seconds.maximum), rate, unit,
+      result.share.map(Format.percent) ?? "", result.limit?.rawValue ?? "",
+    ])
+  }
+
+  /// In the unit of what limits it.
+  private static func rate(of result: KernelResult) -> (String, String) {
+    switch result.limit {
+    case .compute: (Format.fixed(result.gigaflops, decimals: 1), "GFLOP/s")
+    case .memory: (gigabytes(result.gigabytesPerSecond * 1e9), "GB/s")
+    case nil: ("", "")
+    }
+  }
+
+  /// Texts flush left, numbers flush right; no blanks at the end.
+  private static func line(_ cells: [String]) -> String {
+    let widths = [-23, -28, 7, 10, 10, 10, 7, -7, 8, -7]
+    let text = zip(cells, widths).map { cell, width in
+      width < 0
+        ? cell + String(repeating: " ", count: max(0, -width - cell.count))
+        : Format.padded(cell, to: width)
+    }.joined(separator: "  ")
+    let used = text.reversed().drop { $0 == " " }.reversed()
+    return String(used) + "\n"
+  }
+
+  private static func microseconds(_ seconds: Double) -> String {
+    Format.fixed(seconds * 1e6, decimals: seconds < 1e-4 ? 3 : 1)
+  }
+
+  private static func gigabytes(_ bytesPerSecond: Double) -> String {
+    Format.fixed(bytesPerSecond / 1e9, decimals: 1)
+  }
+
+  /// 16 KiB, 64 MiB: sizes of caches are powers of two.
+  private static func binarySize(_ byteCount: Int) -> String {
+    byteCount < 1 << 20 ? "\(byteCount >> 10) KiB" : "\(byteCount >> 20) MiB"
+  }
+}
+
+// MARK: - Training
+
+private func benchTraining(_ asked: BenchOptions, _ compute: Compute) throws {
+  let benchmark = asked.trainingBenchmark
+  try benchmark.configuration.validate()
+  let machine = MachineDescription.current(compute)
+  if !asked.json {
+    Terminal.output.write(BenchTable.introduction(machine) + introduction(benchmark))
+  }
+  let result = try benchmark.run(compute)
+  Terminal.output.write(asked.json ? "\(result.json)\n" : report(result))
+}
+
+extension BenchOptions {
+  /// The model and batch asked for; the defaults are the small GPT-2 that comparisons use.
+  var trainingBenchmark: TrainingBenchmark {
+    let family = family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? .gpt2
+    return TrainingBenchmark(
+      configuration: family.configuration(
+        vocabularySize: vocabSize ?? 65, contextLength: context ?? 64, layerCount: layers ?? 4,
+        headCount: heads ?? 4, modelWidth: embedDim ?? 128, keyValueHeadCount: keyValueHeads,
+        hiddenWidth: hiddenDim),
+      batchSize: batchSize ?? 12, gradientAccumulation: gradAccum ?? 1, steps: steps ?? 30)
+  }
+}
+
+private func introduction(_ benchmark: TrainingBenchmark) -> String {
+  let c = benchmark.configuration
+  return "\(c.family.rawValue): \(c.layerCount) layers, \(c.headCount) heads "
+    + "(\(c.keyValueHeadCount) key/value), width \(c.modelWidth), MLP \(c.hiddenWidth), "
+    + "vocabulary \(c.vocabularySize); \(benchmark.batchSize) x \(c.contextLength) tokens x "
+    + "\(benchmark.gradientAccumulation), AdamW\n\n"
+}
+
+private func threadCount(_ count: Int) -> String { count == 1 ? "1 thread" : "\(count) threads" }
+
+/// The result for a person.
+func report(_ result: TrainingBenchmark.Result) -> String {
+  func milliseconds(_ seconds: Double) -> String { Format.fixed(seconds * 1e3, decimals: 2) }
+  let seconds = result.seconds
+  return """
+    step          \(milliseconds(seconds.median)) ms (median of \(seconds.count); \
+    \(milliseconds(seconds.minimum)) to \(milliseconds(seconds.maximum)))
+    speed         \(Format.rate(result.tokensPerSecond)) tokens/s, \
+    \(Format.fixed(result.gigaflops, decimals: 1)) GFLOP/s
+    peak          \(Format.percent(result.shareOfPeak)) of \
+    \(Format.fixed(result.peak / 1e9, decimals: 1)) GFLOP/s on \(threadCount(result.threads))
+    parameters    \(Format.count(result.parameterCount))
+    memory        \(Format.bytes(result.peakResidentByteCount)) at most
+    loss          \(Format.loss(result.loss)) (of random tokens)
+
+    """
+}

@@ -1,0 +1,390 @@
+/* One benchmark per line of mg_kernels.def, on shapes of real models: width 128, 256 or 768, head
+ * width 32 or 64, vocabulary 65 or 50257. How they are written: bench.h.
+ *
+ * FLOPs are those of the bodies in kernels/, counted per element in the comments; attention counts
+ * the multiply-adds of visible keys only. Bytes are the compulsory ones. */
+#include "bench.h"
+#include <math.h>
+
+enum {
+    EXP_FLOPS = 23,     /* 2 clamps, 1 mul, 1 round, 9 fma, 1 scaling */
+    TANH_FLOPS = 42,    /* exp, 7 fma or div, 5 single ones around each branch */
+    SIGMOID_FLOPS = 26, /* exp, sub, add, div */
+    TOKENS = 768        /* rows of a batch of 12 x 64 */
+};
+
+/* ---- Matrix multiply ------------------------------------------------------------------------- */
+
+static size_t padded(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+void bench_pack_rows_f32(bench *b) {
+    SHAPES({384, 128}, {768, 256}); /* rows, depth */
+    size_t count = size[0], k = size[1], width = b->kernels->nr;
+    float *src = bench_floats(b, count * k), *dst = bench_floats(b, padded(count, width) * k);
+    bench_describe(b, 0, 8.0 * (double)(count * k), "rows=%zu k=%zu width=%zu", count, k, width);
+    while (bench_continue(b)) b->kernels->pack_rows_f32(count, k, src, k, width, dst);
+    bench_consume(b, count, dst);
+}
+
+void bench_pack_columns_f32(bench *b) {
+    SHAPES({384, 128}, {768, 256});
+    size_t count = size[0], k = size[1], width = b->kernels->nr;
+    float *src = bench_floats(b, count * k), *dst = bench_floats(b, padded(count, width) * k);
+    bench_describe(b, 0, 8.0 * (double)(count * k), "columns=%zu k=%zu width=%zu", count, k, width);
+    while (bench_continue(b)) b->kernels->pack_columns_f32(count, k, src, count, width, dst);
+    bench_consume(b, count, dst);
+}
+
+void bench_gemm_block_f32(bench *b) {
+    SHAPES({96, 384, 128}, {96, 768, 256}, {96, 65, 128}); /* one block of the driver's loops */
+    const mg_kernels *f = b->kernels;
+    size_t m = size[0], n = size[1], k = size[2];
+    float *left = bench_floats(b, padded(m, f->mr) * k);
+    float *right = bench_floats(b, padded(n, f->nr) * k);
+    float *c = bench_floats(b, m * n);
+    bench_describe(b, 2.0 * (double)(m * n * k), 4.0 * (double)(m * k + n * k + m * n),
+                   "m=%zu n=%zu k=%zu", m, n, k);
+    while (bench_continue(b)) f->gemm_block_f32(m, n, k, left, right, c, n, NULL, 0);
+    bench_consume(b, m * n, c);
+}
+
+void bench_gemv_f32(bench *b) {
+    SHAPES({384, 128}, {3072, 768}, {50257, 768}); /* rows, columns: decoding */
+    size_t n = size[0], k = size[1];
+    float *w = bench_floats(b, n * k), *x = bench_floats(b, k), *y = bench_floats(b, n);
+    bench_describe(b, 2.0 * (double)(n * k), 4.0 * (double)(n * k + n + k), "n=%zu k=%zu", n, k);
+    while (bench_continue(b)) b->kernels->gemv_f32(n, k, w, k, x, NULL, 0, y);
+    bench_consume(b, n, y);
+}
+
+/* ---- Attention ------------------------------------------------------------------------------- */
+
+void bench_attention_scratch(bench *b) {
+    SHAPES({64, 32}, {1024, 64});
+    bench_describe(b, 0, 0, "T=%zu D=%zu", size[0], size[1]);
+    while (bench_continue(b)) b->sum += (float)b->kernels->attention_scratch(size[0], size[1], 1);
+}
+
+/* One head: `queries` queries, the last of which sees all `keys`. */
+static mg_attention_head make_head(bench *b, size_t queries, size_t keys, size_t d, int backward) {
+    return (mg_attention_head){
+        .query_count = queries,
+        .key_count = keys,
+        .head_width = d,
+        .position = keys - queries,
+        .q = bench_floats(b, queries * d),
+        .k = bench_floats(b, keys * d),
+        .v = bench_floats(b, keys * d),
+        .ld_q = d,
+        .ld_kv = d,
+        .scale = 1.0f / sqrtf((float)d),
+        .out = bench_floats(b, queries * d),
+        .ld_out = d,
+        .lse = bench_floats(b, queries),
+        .scratch = bench_scratch(b, b->kernels->attention_scratch(keys, d, backward)),
+    };
+}
+
+/* Pairs of a query and a key that it sees. */
+static double visible_pairs(size_t queries, size_t keys) {
+    double last = (double)keys, first = (double)(keys - queries + 1);
+    return (double)queries * (first + last) / 2;
+}
+
+void bench_attention_forward_f32(bench *b) {
+    SHAPES({64, 64, 32}, {1024, 1024, 64}, {1, 1024, 64}); /* queries, keys, head width */
+    size_t queries = size[0], keys = size[1], d = size[2];
+    mg_attention_head head = make_head(b, queries, keys, d, 0);
+    bench_describe(b, 4 * visible_pairs(queries, keys) * (double)d,
+                   8.0 * (double)((queries + keys) * d), "queries=%zu keys=%zu D=%zu", queries,
+                   keys, d);
+    while (bench_continue(b)) b->kernels->attention_forward_f32(&head);
+    bench_consume(b, queries * d, head.out);
+}
+
+void bench_attention_backward_f32(bench *b) {
+    SHAPES({64, 32}, {1024, 64}); /* queries = keys, head width */
+    size_t t = size[0], d = size[1];
+    mg_attention_gradient gradient = {
+        .head = make_head(b, t, t, d, 1),
+        .group_size = 1,
+        .dout = bench_floats(b, t * d),
+        .dq = bench_floats(b, t * d),
+        .dk = bench_floats(b, t * d),
+        .dv = bench_floats(b, t * d),
+    };
+    bench_describe(b, 10 * visible_pairs(t, t) * (double)d, 32.0 * (double)(t * d), "T=%zu D=%zu",
+                   t, d);
+    if (bench_ready(b)) b->kernels->attention_forward_f32(&gradient.head);
+    while (bench_continue(b)) b->kernels->attention_backward_f32(&gradient);
+    bench_consume(b, t * d, gradient.dk);
+}
+
+/* ---- Normalisation: rows of a batch ---------------------------------------------------------- */
+
+/* What the four benchmarks of norms share: rows of width n. */
+typedef struct {
+    size_t n, count;
+    float *x, *y, *sum, *residual, *gain, *bias; /* (rows, n), the last two (n) */
+} norm_case;
+
+static norm_case make_norm(bench *b, const size_t *size, double flops, int backward) {
+    size_t rows = size[0], n = size[1], count = rows * n;
+    bench_describe(b, flops * (double)count, 16.0 * (double)count, "rows=%zu C=%zu", rows, n);
+    return (norm_case){
+        .n = n,
+        .count = count,
+        .x = bench_floats(b, count),
+        .y = bench_floats(b, count),
+        .sum = backward ? NULL : bench_floats(b, count),
+        .residual = bench_floats(b, count),
+        .gain = bench_floats(b, n),
+        .bias = bench_floats(b, n),
+    };
+}
+
+/* The fused form of the model: residual addition in front. 1 add, 2 of the sum, 2 mul. */
+void bench_rmsnorm_f32(bench *b) {
+    SHAPES({TOKENS, 128}, {256, 768});
+    norm_case c = make_norm(b, size, 5, 0);
+    while (bench_continue(b))
+        for (size_t i = 0; i < c.count; i += c.n)
+            b->sum += b->kernels->rmsnorm_f32(c.n, 1e-5f, c.x + i, c.residual + i, c.sum + i,
+                                              c.gain, c.y + i);
+    bench_consume(b, c.n, c.y);
+}
+
+/* Accumulating into dx: xhat twice, dgain and dot 2 each, gain twice, 5 of the result. */
+void bench_rmsnorm_backward_f32(bench *b) {
+    SHAPES({TOKENS, 128}, {256, 768});
+    norm_case c = make_norm(b, size, 13, 1);
+    while (bench_continue(b))
+        for (size_t i = 0; i < c.count; i += c.n)
+            b->kernels->rmsnorm_backward_f32(c.n, c.x + i, c.gain, 1.0f, c.residual + i, c.y + i, 1,
+                                             c.bias);
+    bench_consume(b, c.n, c.bias);
+}
+
+/* 1 add, 1 of the mean, 3 of the variance, 4 of the result. */
+void bench_layernorm_f32(bench *b) {
+    SHAPES({TOKENS, 128}, {256, 768});
+    norm_case c = make_norm(b, size, 9, 0);
+    float stats[2] = {0};
+    while (bench_continue(b))
+        for (size_t i = 0; i < c.count; i += c.n)
+            b->kernels->layernorm_f32(c.n, 1e-5f, c.x + i, c.residual + i, c.sum + i, c.gain,
+                                      c.bias, c.y + i, stats);
+    bench_consume(b, c.n, c.y);
+}
+
+/* xhat 2 twice, dgain and dot 2 each, dbias and sum 1 each, gain twice, 6 of the result. */
+void bench_layernorm_backward_f32(bench *b) {
+    SHAPES({TOKENS, 128}, {256, 768});
+    norm_case c = make_norm(b, size, 18, 1);
+    const float stats[2] = {0, 1};
+    float *dbias = bench_floats(b, c.n);
+    while (bench_continue(b))
+        for (size_t i = 0; i < c.count; i += c.n)
+            b->kernels->layernorm_backward_f32(c.n, c.x + i, c.gain, stats, c.residual + i, c.y + i,
+                                               1, c.bias, dbias);
+    bench_consume(b, c.n, c.bias);
+}
+
+/* ---- Element by element ---------------------------------------------------------------------- */
+
+/* y = f(x) on the hidden layer: 64 rows, and a batch, of width 4 * 128. */
+static void measure_map1(bench *b, void (*f)(size_t, const float *, float *), double flops) {
+    SHAPES({64 * 512}, {TOKENS * 512});
+    size_t n = size[0];
+    float *x = bench_floats(b, n), *y = bench_floats(b, n);
+    bench_describe(b, flops * (double)n, 8.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) f(n, x, y);
+    bench_consume(b, n, y);
+}
+
+static void measure_map2(bench *b, void (*f)(size_t, const float *, const float *, float *),
+                         double flops) {
+    SHAPES({64 * 512}, {TOKENS * 512});
+    size_t n = size[0];
+    float *x = bench_floats(b, n), *dy = bench_floats(b, n), *y = bench_floats(b, n);
+    bench_describe(b, flops * (double)n, 12.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) f(n, x, dy, y);
+    bench_consume(b, n, y);
+}
+
+void bench_relu_f32(bench *b) { measure_map1(b, b->kernels->relu_f32, 1); }
+void bench_relu_backward_f32(bench *b) { measure_map2(b, b->kernels->relu_backward_f32, 1); }
+void bench_relu2_f32(bench *b) { measure_map1(b, b->kernels->relu2_f32, 2); }
+void bench_relu2_backward_f32(bench *b) { measure_map2(b, b->kernels->relu2_backward_f32, 3); }
+void bench_gelu_f32(bench *b) { measure_map1(b, b->kernels->gelu_f32, SIGMOID_FLOPS + 5); }
+void bench_gelu_backward_f32(bench *b) {
+    measure_map2(b, b->kernels->gelu_backward_f32, SIGMOID_FLOPS + 14);
+}
+void bench_swiglu_f32(bench *b) { measure_map2(b, b->kernels->swiglu_f32, SIGMOID_FLOPS + 2); }
+void bench_exp_f32(bench *b) { measure_map1(b, b->kernels->exp_f32, EXP_FLOPS); }
+void bench_tanh_f32(bench *b) { measure_map1(b, b->kernels->tanh_f32, TANH_FLOPS); }
+void bench_add_f32(bench *b) { measure_map2(b, b->kernels->add_f32, 1); }
+
+void bench_swiglu_backward_f32(bench *b) {
+    SHAPES({64 * 352}, {TOKENS * 352}); /* llama's hidden width at C = 128 */
+    size_t n = size[0];
+    float *gate = bench_floats(b, n), *up = bench_floats(b, n), *dy = bench_floats(b, n);
+    float *dgate = bench_floats(b, n), *dup = bench_floats(b, n);
+    bench_describe(b, (SIGMOID_FLOPS + 7.0) * (double)n, 20.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) b->kernels->swiglu_backward_f32(n, gate, up, dy, dgate, dup);
+    bench_consume(b, n, dgate);
+}
+
+void bench_axpy_f32(bench *b) {
+    SHAPES({64 * 512}, {TOKENS * 512});
+    size_t n = size[0];
+    float *x = bench_floats(b, n), *y = bench_floats(b, n);
+    bench_describe(b, 2.0 * (double)n, 12.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) b->kernels->axpy_f32(n, 1e-3f, x, y);
+    bench_consume(b, n, y);
+}
+
+void bench_scale_add_f32(bench *b) {
+    SHAPES({64 * 512}, {TOKENS * 512});
+    size_t n = size[0];
+    float *x = bench_floats(b, n), *add = bench_floats(b, n), *y = bench_floats(b, n);
+    bench_describe(b, 2.0 * (double)n, 12.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) b->kernels->scale_add_f32(n, 0.5f, x, add, y);
+    bench_consume(b, n, y);
+}
+
+/* Twelve integer operations of the hash are not FLOPs: the bound is far off. */
+void bench_dropout_f32(bench *b) {
+    SHAPES({64 * 128}, {TOKENS * 128});
+    size_t n = size[0];
+    float *x = bench_floats(b, n), *y = bench_floats(b, n);
+    bench_describe(b, (double)n, 8.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b))
+        b->kernels->dropout_f32(n, 0x1234567890ABCDEF, 0, 429496730u, 1.0f / 0.9f, x, y);
+    bench_consume(b, n, y);
+}
+
+/* ---- Softmax and loss ------------------------------------------------------------------------ */
+
+void bench_softmax_f32(bench *b) {
+    SHAPES({TOKENS, 65}, {1, 50257}); /* rows, vocabulary */
+    size_t rows = size[0], n = size[1], count = rows * n;
+    float *x = bench_floats(b, count), *y = bench_floats(b, count);
+    bench_describe(b, (EXP_FLOPS + 5.0) * (double)count, 8.0 * (double)count, "rows=%zu V=%zu",
+                   rows, n);
+    while (bench_continue(b))
+        for (size_t i = 0; i < count; i += n) b->kernels->softmax_f32(n, 1.0f, x + i, y + i);
+    bench_consume(b, count, y);
+}
+
+/* Maximum 1, sum EXP + 2, gradient EXP + 6; a cap adds tanh and 2 to the last two. */
+void bench_cross_entropy_f32(bench *b) {
+    SHAPES({TOKENS, 65, 0}, {TOKENS, 65, 15}, {16, 50257, 0}); /* rows, vocabulary, cap */
+    size_t rows = size[0], n = size[1], count = rows * n;
+    float *logits = bench_floats(b, count), *dlogits = bench_floats(b, count);
+    double flops = 2.0 * EXP_FLOPS + 9 + (size[2] ? 2.0 * TANH_FLOPS + 4 : 0);
+    bench_describe(b, flops * (double)count, 8.0 * (double)count, "rows=%zu V=%zu cap=%zu", rows, n,
+                   size[2]);
+    while (bench_continue(b))
+        for (size_t i = 0; i < rows; i++)
+            b->sum += b->kernels->cross_entropy_f32(n, logits + i * n, i % n, (float)size[2],
+                                                    1.0f / 768, dlogits + i * n);
+    bench_consume(b, count, dlogits);
+}
+
+/* ---- Position: the head vectors of a batch, with the normalisation of queries and keys ------- */
+
+/* Rotates by the same angles again and again: lengths stay, so that nothing becomes subnormal. */
+typedef struct {
+    size_t half, count;
+    float *x, *cosine, *sine; /* (vectors, 2 * half), (half), (half) */
+} rope_case;
+
+static rope_case make_rope(bench *b, const size_t *size, double flops, double bytes) {
+    size_t vectors = size[0] * size[1], half = size[2], count = 2 * vectors * half;
+    bench_describe(b, flops * (double)count, bytes * (double)count, "rows=%zu D=%zu", vectors,
+                   2 * half);
+    rope_case c = {half, count, bench_floats(b, count), bench_floats(b, half),
+                   bench_floats(b, half)};
+    for (size_t i = 0; bench_ready(b) && i < half; i++) {
+        c.cosine[i] = cosf((float)i);
+        c.sine[i] = sinf((float)i);
+    }
+    return c;
+}
+
+/* Sum 2, factor 1, rotation 3. */
+void bench_rope_f32(bench *b) {
+    SHAPES({TOKENS, 8, 16}, {256, 24, 32}); /* tokens, query and key heads, half of head width */
+    rope_case c = make_rope(b, size, 6, 8);
+    while (bench_continue(b))
+        for (size_t i = 0; i < c.count; i += 2 * c.half)
+            b->sum += b->kernels->rope_f32(c.half, c.cosine, c.sine, 1, 1e-5f, c.x + i);
+    bench_consume(b, c.count, c.x);
+}
+
+/* Sum 2, projection 2, factor 1, rotation 3. z = 0: with another z the projections of many
+ * repetitions, each after a rotation, would leave nothing of dz. */
+void bench_rope_backward_f32(bench *b) {
+    SHAPES({TOKENS, 8, 16}, {256, 24, 32});
+    rope_case c = make_rope(b, size, 8, 12);
+    float *z = bench_floats(b, c.count);
+    for (size_t i = 0; bench_ready(b) && i < c.count; i++) z[i] = 0.0f;
+    while (bench_continue(b))
+        for (size_t i = 0; i < c.count; i += 2 * c.half)
+            b->kernels->rope_backward_f32(c.half, c.cosine, c.sine, 1, 1.0f, z + i, c.x + i);
+    bench_consume(b, c.count, c.x);
+}
+
+/* ---- Reductions, optimizer, peak ------------------------------------------------------------- */
+
+void bench_sum_f32(bench *b) {
+    SHAPES({64 * 128}, {1 << 20});
+    float *x = bench_floats(b, size[0]);
+    bench_describe(b, (double)size[0], 4.0 * (double)size[0], "n=%zu", size[0]);
+    while (bench_continue(b)) b->sum += b->kernels->sum_f32(size[0], x);
+}
+
+void bench_dot_f32(bench *b) {
+    SHAPES({64 * 128}, {1 << 20});
+    float *x = bench_floats(b, size[0]), *y = bench_floats(b, size[0]);
+    bench_describe(b, 2.0 * (double)size[0], 8.0 * (double)size[0], "n=%zu", size[0]);
+    while (bench_continue(b)) b->sum += b->kernels->dot_f32(size[0], x, y);
+}
+
+/* The maximum, and a multiply-add on x - x that finds NaN. */
+void bench_max_f32(bench *b) {
+    SHAPES({64 * 128}, {50257});
+    float *x = bench_floats(b, size[0]);
+    bench_describe(b, 4.0 * (double)size[0], 4.0 * (double)size[0], "n=%zu", size[0]);
+    while (bench_continue(b)) b->sum += b->kernels->max_f32(size[0], x);
+}
+
+void bench_column_sum_f32(bench *b) {
+    SHAPES({TOKENS, 128}, {TOKENS, 512}); /* the gradient of a bias */
+    size_t rows = size[0], n = size[1];
+    float *x = bench_floats(b, rows * n), *y = bench_floats(b, n);
+    bench_describe(b, (double)(rows * n), 4.0 * (double)(rows * n), "rows=%zu n=%zu", rows, n);
+    while (bench_continue(b)) b->kernels->column_sum_f32(rows, n, x, n, y);
+    bench_consume(b, n, y);
+}
+
+/* Gradient 3, first moment 3, second moment 4, step 5, parameter 2. */
+void bench_adamw_f32(bench *b) {
+    SHAPES({128 * 512}, {1 << 21});
+    size_t n = size[0];
+    mg_adamw h = {1e-4f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 1, 1, INFINITY};
+    float *g = bench_floats(b, n), *p = bench_floats(b, n), *m = bench_floats(b, n);
+    float *v = bench_floats(b, n);
+    for (size_t i = 0; bench_ready(b) && i < n; i++) v[i] = 1.0f;
+    bench_describe(b, 17.0 * (double)n, 28.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) b->kernels->adamw_f32(n, &h, g, p, m, v);
+    bench_consume(b, n, p);
+}
+
+void bench_fma_peak_f32(bench *b) {
+    SHAPES({4096});
+    double flops = 2.0 * (double)(b->kernels->mr * b->kernels->nr * size[0]);
+    bench_describe(b, flops, 0, "rounds=%zu", size[0]);
+    while (bench_continue(b)) b->sum += b->kernels->fma_peak_f32(size[0]);
+}

@@ -1,0 +1,140 @@
+/* Benchmarks of the threaded operations that training and decoding spend their time in. How they
+ * are written: bench.h. Shapes: cubes for comparison with other libraries, and the products of a
+ * model of width 128 with 768 tokens (batch 12, context 64). */
+#include "bench.h"
+
+/* ---- Matrix multiply ------------------------------------------------------------------------- */
+
+static void measure_matmul(bench *b, mg_form form, const size_t *size) {
+    size_t m = size[0], n = size[1], k = size[2];
+    float *left = bench_floats(b, m * k), *right = bench_floats(b, n * k);
+    float *c = bench_floats(b, m * n);
+    mg_context context = bench_context(b, mg_matmul_scratch(b->kernels), 0);
+    bench_describe(b, 2.0 * (double)(m * n * k), 4.0 * (double)(m * k + n * k + m * n),
+                   "m=%zu n=%zu k=%zu", m, n, k);
+    while (bench_continue(b))
+        mg_matmul(&context, form, m, n, k, left, form == MG_TN ? m : k, right,
+                  form == MG_NT ? k : n, c, n, NULL, 0);
+    bench_consume(b, m * n, c);
+}
+
+/* dx = dy W of the head, the MLP and the fused projection. */
+void bench_mg_matmul_nn(bench *b) {
+    SHAPES({256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {768, 128, 384}, {768, 128, 512},
+           {768, 512, 128}, {768, 128, 65});
+    measure_matmul(b, MG_NN, size);
+}
+
+/* y = x W^T of the same, and one row of decoding. */
+void bench_mg_matmul_nt(bench *b) {
+    SHAPES({256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {768, 384, 128}, {768, 512, 128},
+           {768, 128, 512}, {768, 65, 128}, {1, 3072, 768});
+    measure_matmul(b, MG_NT, size);
+}
+
+/* dW = dy^T x of the same. */
+void bench_mg_matmul_tn(bench *b) {
+    SHAPES({256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {384, 128, 768}, {512, 128, 768},
+           {128, 512, 768}, {65, 128, 768});
+    measure_matmul(b, MG_TN, size);
+}
+
+/* ---- Attention ------------------------------------------------------------------------------- */
+
+/* Multiply-adds on visible keys only: 4 * D a pair forward, 10 * D backward. */
+static void measure_attention(bench *b, const size_t *size, int backward) {
+    size_t d = size[3], rows = size[0] * size[1], width = size[2] * d;
+    mg_attention a = {
+        .batch = size[0],
+        .time = size[1],
+        .heads = size[2],
+        .kv_heads = size[2],
+        .head_width = d,
+        .qkv = bench_floats(b, rows * 3 * width),
+        .out = bench_floats(b, rows * width),
+        .lse = bench_floats(b, rows * size[2]),
+    };
+    float *dout = backward ? bench_floats(b, rows * width) : NULL;
+    float *dqkv = backward ? bench_floats(b, rows * 3 * width) : NULL;
+    mg_context context = bench_context(b, mg_attention_scratch(b->kernels, a.time, d, backward), 0);
+    double pairs = (double)(a.batch * a.heads) * (double)a.time * (double)(a.time + 1) / 2;
+    bench_describe(b, (backward ? 10 : 4) * (double)d * pairs,
+                   (backward ? 32.0 : 16.0) * (double)(rows * width), "B=%zu T=%zu H=%zu D=%zu",
+                   a.batch, a.time, a.heads, d);
+    if (backward) {
+        if (bench_ready(b)) mg_attention_forward(&context, &a);
+        while (bench_continue(b)) mg_attention_backward(&context, &a, dout, dqkv);
+        bench_consume(b, rows * width, dqkv);
+    } else {
+        while (bench_continue(b)) mg_attention_forward(&context, &a);
+        bench_consume(b, rows * width, a.out);
+    }
+}
+
+void bench_mg_attention_forward(bench *b) {
+    SHAPES({12, 64, 4, 32}, {1, 1024, 12, 64}); /* batch, time, heads, head width */
+    measure_attention(b, size, 0);
+}
+
+void bench_mg_attention_backward(bench *b) {
+    SHAPES({12, 64, 4, 32}, {1, 1024, 12, 64});
+    measure_attention(b, size, 1);
+}
+
+/* ---- Loss and optimizer ---------------------------------------------------------------------- */
+
+/* Three products; logits are not compulsory traffic. */
+void bench_mg_linear_cross_entropy(bench *b) {
+    SHAPES({768, 128, 65, 768}, {96, 768, 8192, 96}); /* rows, width, vocabulary, chunk */
+    size_t rows = size[0], c = size[1], v = size[2];
+    int32_t *targets = bench_block(b, rows * sizeof *targets);
+    mg_loss loss = {
+        .rows = rows,
+        .width = c,
+        .vocabulary = v,
+        .chunk = size[3],
+        .x = bench_floats(b, rows * c),
+        .head = bench_floats(b, v * c),
+        .targets = targets,
+        .weight_per_token = 1.0f / 768,
+        .logits = bench_floats(b, size[3] * v),
+        .losses = bench_floats(b, rows),
+        .dx = bench_floats(b, rows * c),
+        .dhead = bench_floats(b, v * c),
+    };
+    for (size_t i = 0; bench_ready(b) && i < rows; i++) targets[i] = (int32_t)(i % v);
+    mg_context context = bench_context(b, mg_matmul_scratch(b->kernels), mg_shared_scratch(c, 0));
+    bench_describe(b, 6.0 * (double)(rows * c * v),
+                   8.0 * (double)(rows * c) + 12.0 * (double)(v * c), "rows=%zu C=%zu V=%zu", rows,
+                   c, v);
+    while (bench_continue(b)) b->sum += (float)mg_linear_cross_entropy(&context, &loss);
+    bench_consume(b, rows * c, loss.dx);
+}
+
+void bench_mg_adamw_step(bench *b) {
+    SHAPES({803584}, {4 << 20}); /* the model of width 128; one whose state leaves the cache */
+    size_t n = size[0];
+    mg_adamw h = {1e-4f, 0.9f, 0.99f, 1e-8f, 0, 1, 1, 1, 1e30f};
+    mg_segment all = {0, n, 0.1f};
+    float *g = bench_floats(b, n), *p = bench_floats(b, n), *m = bench_floats(b, n);
+    float *v = bench_floats(b, n);
+    for (size_t i = 0; bench_ready(b) && i < n; i++) v[i] = 1.0f;
+    bench_describe(b, 17.0 * (double)n, 28.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) mg_adamw_step(b->context, &h, &all, 1, g, p, m, v);
+    bench_consume(b, n, p);
+}
+
+/* ---- Pool ------------------------------------------------------------------------------------ */
+
+static void nothing(void *argument, size_t worker, size_t workers) {
+    (void)argument;
+    (void)worker;
+    (void)workers;
+}
+
+/* The cost of sharing work: a job that does nothing. */
+void bench_mg_fork_join(bench *b) {
+    SHAPES({1});
+    bench_describe(b, 0, 0, "workers=%zu", size[0] * mg_pool_workers(b->context->pool));
+    while (bench_continue(b)) mg_pool_run(b->context->pool, nothing, NULL);
+}

@@ -1,0 +1,150 @@
+// What the machine could do at best, measured in the same run as what it is compared with.
+//
+// The model is that of Williams et al. 2009, "Roofline: an insightful visual performance model",
+// doi 10.1145/1498765.1498785: a run of F floating-point operations on M bytes takes at least
+//
+//     max(F / peak, M / bandwidth)
+//
+// peak: fused multiply-adds in registers (on back end scalar, the tile of the matrix multiply if a
+// compiler made that faster). bandwidth: reading, with sum_f32, a buffer that is not smaller than
+// the operands together, the fastest of those measured: usually the next larger one, so data that
+// fits in a cache is held against that cache. The last buffer is larger than every cache; larger
+// operands are compared with that one.
+//
+// Two things keep the share of the bound from being exact. Kernels that do other than multiply-adds
+// can't reach the peak: an addition takes the place of two operations. Kernels that write as well
+// as read can exceed the bandwidth in a cache, whose writes travel beside its reads, and stay below
+// it in memory, where a line that is written is read first.
+
+import CKernels
+
+/// The measured limits of a machine.
+public struct Roofline: Equatable, Sendable {
+  /// Which limit a run meets first.
+  public enum Limit: String, Sendable {
+    case compute, memory
+  }
+
+  /// The rate of reading a buffer again and again.
+  public struct Reading: Equatable, Sendable {
+    /// Threads that shared the buffer.
+    public var threads: Int
+    /// Size of the buffer.
+    public var byteCount: Int
+    /// Of all threads together.
+    public var bytesPerSecond: Double
+  }
+
+  /// FLOP/s by number of threads.
+  public var peaks: [Int: Double]
+  /// Ascending in `byteCount` for each number of threads; the last one is main memory.
+  public var readings: [Reading]
+
+  /// The shortest time in which `threads` threads could do it, and why; nil where neither
+  /// operations nor bytes are counted, or where nothing was measured for so many threads.
+  public func bound(
+    flops: Double, bytes: Double, footprint: Int, threads: Int
+  ) -> (seconds: Double, limit: Limit)? {
+    let rates = readings.filter { $0.threads == threads }
+    let holding = rates.filter { $0.byteCount >= footprint }
+    guard
+      flops > 0 || bytes > 0, let peak = peaks[threads],
+      let bandwidth = holding.map(\.bytesPerSecond).max() ?? rates.last?.bytesPerSecond
+    else { return nil }
+    let compute = flops / peak
+    let memory = bytes / bandwidth
+    return compute >= memory ? (compute, .compute) : (memory, .memory)
+  }
+}
+
+// MARK: - Measuring
+
+extension Roofline {
+  /// Measures one thread and all threads of `compute`; takes about a second, or a third if `quick`.
+  public static func measure(_ compute: Compute, quick: Bool = false) -> Roofline {
+    var roofline = Roofline(peaks: [:], readings: [])
+    for threads in Set([1, compute.threadCount]).sorted() {
+      var context = compute.context(threads: threads)
+      roofline.peaks[threads] = mg_bench_peak(&context, quick ? 0.02 : 0.1)
+      for byteCount in bufferSizes(
+        lastLevelCache: lastLevelCacheByteCount() ?? 0,
+        available: SystemInfo.availableMemoryByteCount)
+      {
+        let rate = mg_bench_read(&context, byteCount, quick ? 0.002 : 0.02)
+        guard rate > 0 else { continue }
+        roofline.readings.append(
+          Reading(threads: threads, byteCount: byteCount, bytesPerSecond: rate))
+      }
+    }
+    return roofline
+  }
+
+  /// Buffers by factors of 2 from half a first-level cache to the last level, then one that no cache holds: twice
+  /// the last level and at least 64 MiB, but at most a quarter of the memory.
+  static func bufferSizes(lastLevelCache: Int, available: Int?) -> [Int] {
+    let wanted = max(64 << 20, 2 * lastLevelCache)
+    let memory = min(wanted, max((available ?? wanted * 4) / 4, 1 << 20)) / 4096 * 4096
+    var sizes: [Int] = []
+    var size = 16 << 10
+    while size < memory && size <= max(16 << 20, lastLevelCache) {
+      sizes.append(size)
+      size *= 2
+    }
+    return sizes + [memory]
+  }
+
+  /// Bytes of the largest cache; nil if the system doesn't say.
+  static func lastLevelCacheByteCount(
+    folder: String = "/sys/devices/system/cpu/cpu0/cache"
+  ) -> Int? {
+    (0..<8).compactMap { index in
+      readSystemLine("\(folder)/index\(index)/size").flatMap(cacheByteCount)
+    }.max()
+  }
+
+  /// The number of bytes that the kernel writes as "32768K" or "1M".
+  static func cacheByteCount(_ text: String) -> Int? {
+    let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
+    guard let last = text.last, let unit = units[last], let count = Int(text.dropLast()) else {
+      return Int(text)
+    }
+    return count * unit
+  }
+}
+
+extension Compute {
+  /// Measures the multiply-add rate of all threads together, in FLOP/s.
+  ///
+  /// Takes about `seconds` and allocates a little. Not during a run.
+  public func measurePeakFlops(seconds: Double = 0.05) -> Double {
+    mg_bench_peak(context, seconds)
+  }
+
+  /// What operations are given, with the pool or, for one thread, without.
+  func context(threads: Int) -> mg_context {
+    var context = self.context.pointee
+    if threads == 1 { context.pool = nil }
+    return context
+  }
+}
+
+extension Roofline {
+  /// The object that reports have under "roofline".
+  public var json: JSON {
+    let peakList = peaks.sorted { $0.key < $1.key }.map { threads, flops -> JSON in
+      ["threads": .integer(threads), "gflops": .number(flops / 1e9)]
+    }
+    let readingList = readings.map { reading -> JSON in
+      [
+        "threads": .integer(reading.threads), "buffer_bytes": .integer(reading.byteCount),
+        "gb_per_second": .number(reading.bytesPerSecond / 1e9),
+      ]
+    }
+    return [
+      "fma_peak": .array(peakList), "streaming_read": .array(readingList),
+      "rule": .string(
+        "time >= max(flops / fma_peak, bytes / fastest streaming_read of a buffer that holds the "
+          + "operands)"),
+    ]
+  }
+}

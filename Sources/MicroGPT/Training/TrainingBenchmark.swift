@@ -1,0 +1,138 @@
+// The speed of training: whole optimizer steps, as `mgpt train` does them, on random tokens. What
+// is learnt means nothing; the time doesn't depend on it.
+
+/// The speed of training a model of certain sizes.
+public struct TrainingBenchmark: Sendable {
+  /// The model.
+  public var configuration: ModelConfiguration
+  /// B: sequences per forward and backward.
+  public var batchSize: Int
+  /// Forward and backward passes per optimizer step.
+  public var gradientAccumulation: Int
+  /// Steps that count.
+  public var steps: Int
+  /// Steps before them: page faults, caches, clock.
+  public var warmUpSteps = 5
+  /// Of weights and tokens.
+  public var seed: UInt64 = 1
+
+  /// Describes a benchmark; nothing is reserved yet.
+  public init(
+    configuration: ModelConfiguration, batchSize: Int, gradientAccumulation: Int = 1, steps: Int
+  ) {
+    self.configuration = configuration
+    self.batchSize = batchSize
+    self.gradientAccumulation = gradientAccumulation
+    self.steps = steps
+  }
+
+  /// What was measured.
+  public struct Result: Equatable, Sendable {
+    /// Durations of one step.
+    public var seconds: SampleSummary
+    /// Tokens of one step, all forward passes together.
+    public var tokensPerStep: Int
+    /// FLOP of one step, after `ModelConfiguration.trainingFlopsPerToken`.
+    public var flopsPerStep: Double
+    /// FLOP/s of multiply-adds, measured before and after the steps; the larger one.
+    public var peak: Double
+    /// Largest resident memory of the process so far.
+    public var peakResidentByteCount: Int
+    /// Of the last batch, before its update.
+    public var loss: Double
+    /// Weights of the model.
+    public var parameterCount: Int
+    /// Workers, the calling thread included.
+    public var threads: Int
+    /// The name of the back end.
+    public var backEnd: String
+
+    /// At the median duration, as all rates.
+    public var tokensPerSecond: Double { Double(tokensPerStep) / seconds.median }
+    /// 10^9 FLOP/s.
+    public var gigaflops: Double { flopsPerStep / seconds.median / 1e9 }
+    /// The rate over the peak, 0 to 1.
+    public var shareOfPeak: Double { gigaflops * 1e9 / peak }
+  }
+
+  /// Trains and measures.
+  ///
+  /// *Throws* if the configuration is impossible, memory lacks, or the loss is not a number.
+  public func run(_ compute: Compute) throws -> Result {
+    precondition(steps >= 1 && batchSize >= 1 && gradientAccumulation >= 1, "nothing to do")
+    try configuration.validate()
+    try checkMemory()
+    let peakBefore = compute.measurePeakFlops()
+    let model = try GPT(configuration, seed: seed)
+    let trainer = try Trainer(
+      model: model, configuration: trainingConfiguration, training: randomTokens(),
+      compute: compute)
+    var durations = [Double](repeating: 0, count: steps)
+    var loss = 0.0
+    for step in -warmUpSteps..<steps {
+      let start = SystemInfo.seconds
+      loss = try trainer.runStep().loss
+      if step >= 0 { durations[step] = SystemInfo.seconds - start }
+    }
+    return Result(
+      seconds: SampleSummary(durations), tokensPerStep: trainer.tokensPerStep,
+      flopsPerStep: configuration.trainingFlopsPerToken * Double(trainer.tokensPerStep),
+      peak: max(peakBefore, compute.measurePeakFlops()),
+      peakResidentByteCount: SystemInfo.peakResidentByteCount, loss: loss,
+      parameterCount: model.parameterCount, threads: compute.threadCount,
+      backEnd: compute.backEnd)
+  }
+
+  /// AdamW with the defaults and clipping at 1, at a constant rate.
+  private var trainingConfiguration: TrainingConfiguration {
+    TrainingConfiguration(
+      steps: warmUpSteps + steps, batchSize: batchSize,
+      gradientAccumulation: gradientAccumulation, adamW: AdamWConfiguration(),
+      schedule: LearningRateSchedule(
+        kind: .constant, maximum: 1e-3, minimum: 0, warmupSteps: 0,
+        totalSteps: warmUpSteps + steps, patience: 0),
+      gradientClip: 1, seed: seed)
+  }
+
+  /// A stream of uniformly random token ids, long enough that rows of a batch rarely overlap.
+  private func randomTokens() -> TokenSplit {
+    let count = max(1 << 16, 4 * (configuration.contextLength + 1))
+    var generator = RandomGenerator(seed: seed, stream: RandomStream.sampling)
+    let tokens = (0..<count).map { _ in
+      Int32(generator.next(below: configuration.vocabularySize))
+    }
+    return TokenSplit(
+      layout: .stream, pieces: [0..<count], tokens: tokens, paddingToken: 0,
+      targetByteCount: count - 1)
+  }
+
+  /// Weights, gradients, two moments and the plan of activations must fit: the system would
+  /// otherwise grant the memory and end the process when it is used.
+  private func checkMemory() throws(MemoryError) {
+    guard let available = SystemInfo.availableMemoryByteCount else { return }
+    let table = ParameterTable(configuration)
+    let state = 16 * table.elementCount
+    // Before planning, which takes long for a thousand layers.
+    if state > available { throw .exhausted(byteCount: state) }
+    let loss = LossGraph(
+      configuration, table, batchSize: batchSize, sequenceLength: configuration.contextLength,
+      isTraining: true)
+    let needed = state + MemoryPlan(loss.graph).byteCount
+    if needed > available { throw .exhausted(byteCount: needed) }
+  }
+}
+
+extension TrainingBenchmark.Result {
+  /// The object that `mgpt bench train --json` prints.
+  public var json: JSON {
+    [
+      "step_ms": .number(seconds.median * 1e3), "step_ms_min": .number(seconds.minimum * 1e3),
+      "step_ms_max": .number(seconds.maximum * 1e3), "steps": .integer(seconds.count),
+      "tokens_per_second": .number(tokensPerSecond), "gflops": .number(gigaflops),
+      "peak_gflops": .number(peak / 1e9), "share_of_peak": .number(shareOfPeak),
+      "peak_rss_bytes": .integer(peakResidentByteCount), "loss": .number(loss),
+      "parameters": .integer(parameterCount), "threads": .integer(threads),
+      "back_end": .string(backEnd),
+    ]
+  }
+}

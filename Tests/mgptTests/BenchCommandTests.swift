@@ -1,0 +1,147 @@
+// The tables of `mgpt bench`, its defaults, and options that belong to the other subject.
+
+import Testing
+
+@testable import MicroGPT
+@testable import mgpt
+
+@Suite struct BenchCommandTests {
+  @Test func defaultsAreTheSmallGPT2() {
+    let benchmark = BenchOptions(subject: .train).trainingBenchmark
+    #expect(
+      benchmark.configuration
+        == ModelFamily.gpt2.configuration(
+          vocabularySize: 65, contextLength: 64, layerCount: 4, headCount: 4, modelWidth: 128))
+    #expect(benchmark.batchSize == 12)
+    #expect(benchmark.gradientAccumulation == 1)
+    #expect(benchmark.steps == 30)
+    #expect(benchmark.warmUpSteps == 5)
+  }
+
+  @Test func sizesArrive() {
+    let options = BenchOptions(
+      subject: .train, family: .llama, layers: 2, heads: 6, keyValueHeads: 3, embedDim: 96,
+      hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 500, steps: 7)
+    let benchmark = options.trainingBenchmark
+    #expect(
+      benchmark.configuration
+        == ModelFamily.llama.configuration(
+          vocabularySize: 500, contextLength: 32, layerCount: 2, headCount: 6, modelWidth: 96,
+          keyValueHeadCount: 3, hiddenWidth: 256))
+    #expect(benchmark.batchSize == 3)
+    #expect(benchmark.gradientAccumulation == 4)
+    #expect(benchmark.steps == 7)
+  }
+
+  @Test(arguments: [
+    (
+      "bench kernels --steps 3",
+      "mgpt bench kernels: unknown option --steps. It belongs to mgpt bench train. "
+        + "See mgpt bench kernels --help"
+    ),
+    (
+      "bench train --quick",
+      "mgpt bench train: unknown option --quick. It belongs to mgpt bench kernels. "
+        + "See mgpt bench train --help"
+    ),
+  ])
+  func optionsOfTheOtherSubject(line: String, message: String) throws {
+    guard case .bench(let options) = try parse(line) else {
+      Issue.record("not a benchmark")
+      return
+    }
+    do {
+      try options.checkSubject()
+      Issue.record("accepted \(line)")
+    } catch {
+      #expect(error.description == message)
+    }
+  }
+
+  /// Every option belongs to one subject or to both; none is forgotten in `checkSubject`.
+  @Test func everyOptionHasASubject() throws {
+    let common: Set = ["threads", "json"]
+    for section in BenchOptions.sections {
+      for option in section.options.map(\.description) where !common.contains(option.name) {
+        let isOfTraining = section.title.hasSuffix("train")
+        let words = [option.label, option.exampleValue].compactMap { $0 }.joined(separator: " ")
+        for subject in BenchSubject.allCases {
+          guard case .bench(let options) = try parse("bench \(subject.rawValue) \(words)") else {
+            continue
+          }
+          let fits = (subject == .train) == isOfTraining
+          #expect((try? options.checkSubject()) != nil ? fits : !fits, "\(subject) \(words)")
+        }
+      }
+    }
+  }
+
+  @Test func rows() {
+    var result = KernelResult(
+      kernel: "gemm_block_f32", shape: "m=96 n=384 k=128", backEnd: "scalar", threads: 1,
+      seconds: SampleSummary([80e-6, 82e-6, 90e-6]), repetitions: 3, flops: 8.2e6, bytes: 82e3,
+      boundSeconds: 41e-6, limit: .compute, checksum: 0)
+    let rows = [
+      "gemm_block_f32           m=96 n=384 k=128                    1      82.000      80.000  "
+        + "    90.000    100.0  GFLOP/s       50%  compute\n",
+      "gemm_block_f32           m=96 n=384 k=128                    1      82.000      80.000  "
+        + "    90.000      1.0  GB/s          50%  memory\n",
+      "gemm_block_f32           m=96 n=384 k=128                    1      82.000      80.000  "
+        + "    90.000\n",
+    ]
+    #expect(BenchTable.row(result) == rows[0])
+    result.limit = .memory
+    #expect(BenchTable.row(result) == rows[1])
+    result.limit = nil
+    result.boundSeconds = nil
+    #expect(BenchTable.row(result) == rows[2])
+    #expect(
+      BenchTable.heading
+        == "kernel                   shape                         threads   median us         min"
+        + "         max     rate  unit     roofline  limit\n")
+  }
+
+  @Test func introduction() {
+    var machine = MachineDescription(
+      processor: "Cortex-A76", processorCount: 4, backEnd: "neon_dotprod", threads: 2,
+      governor: "ondemand", megahertz: 2400, celsius: 51.4, compiler: "Clang 21",
+      isOptimized: true)
+    let roofline = Roofline(
+      peaks: [2: 76.8e9, 1: 38.4e9],
+      readings: [
+        Roofline.Reading(threads: 1, byteCount: 16 << 10, bytesPerSecond: 70e9),
+        Roofline.Reading(threads: 1, byteCount: 64 << 20, bytesPerSecond: 11e9),
+        Roofline.Reading(threads: 2, byteCount: 64 << 20, bytesPerSecond: 12.34e9),
+      ])
+    let text = """
+      Cortex-A76, 4 processors, back end neon_dotprod, 2 threads, governor ondemand, 2400 MHz, 51 °C
+      kernels compiled by Clang 21
+      1 thread: peak 38.4 GFLOP/s; reading, GB/s: 70.0 (16 KiB), 11.0 (64 MiB)
+      2 threads: peak 76.8 GFLOP/s; reading, GB/s: 12.3 (64 MiB)
+
+
+      """
+    #expect(BenchTable.introduction(machine, roofline) == text)
+    machine.isOptimized = false
+    #expect(
+      BenchTable.introduction(machine).hasSuffix(
+        "warning: the kernels were built for debugging. Use swift build -c release.\n"))
+  }
+
+  @Test func trainingReport() {
+    let result = TrainingBenchmark.Result(
+      seconds: SampleSummary([0.0102, 0.0111, 0.013]), tokensPerStep: 768, flopsPerStep: 1.11e9,
+      peak: 200e9, peakResidentByteCount: 53_600_000, loss: 4.1823, parameterCount: 809_856,
+      threads: 2, backEnd: "avx512")
+    let text = """
+      step          11.10 ms (median of 3; 10.20 to 13.00)
+      speed         69.2 K tokens/s, 100.0 GFLOP/s
+      peak          50% of 200.0 GFLOP/s on 2 threads
+      parameters    810 K
+      memory        53.6 MB at most
+      loss          4.182 (of random tokens)
+
+      """
+    #expect(report(result) == text)
+  }
+}
