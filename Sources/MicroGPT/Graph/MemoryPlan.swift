@@ -157,7 +157,16 @@ struct MemoryPlan: Sendable {
     blocks.append(Block(byteCount: bytes, first: first, last: last))
   }
 
+  /// What a plan claims that no machine can hold: more than any memory, and small enough to be added
+  /// to other such numbers.
+  static let impossibleByteCount = 1 << 60
+
   private mutating func assignOffsets() {
+    let total = blocks.reduce(0.0) { $0 + Double($1.byteCount) }
+    if total >= Double(MemoryPlan.impossibleByteCount) {
+      byteCount = MemoryPlan.impossibleByteCount
+      return
+    }
     let order = blocks.indices.sorted {
       (blocks[$0].byteCount, $1) > (blocks[$1].byteCount, $0)
     }

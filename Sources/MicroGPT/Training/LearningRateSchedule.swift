@@ -96,7 +96,8 @@ public struct LearningRateSchedule: Sendable, Equatable {
   }
 
   private func between(_ share: Double, _ top: Double) -> Double {
-    minimum + (top - minimum) * share
+    // Exact at both ends.
+    top * share + minimum * (1 - share)
   }
 }
 

@@ -115,6 +115,11 @@ public final class Trainer {
     return (lossSum / Double(max(tokenCount, 1)), squares.squareRoot())
   }
 
+  /// The sum of all squared weights; not finite if one of them is not.
+  var squaredWeights: Double {
+    mg_sum_squares(compute.context, model.table.elementCount, model.weights.floats.baseAddress)
+  }
+
   /// Fills the buffers of all batches of a step; returns the targets that count.
   func drawBatches() -> Int {
     var tokenCount = 0

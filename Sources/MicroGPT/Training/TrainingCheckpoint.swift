@@ -121,8 +121,8 @@ public enum TrainingCheckpoint {
     recipe.schedule.plateau.halvings = try schedule.integer("halvings")
     recipe.schedule.plateau.evaluationsSinceBest = try schedule.integer("evaluations_since_best")
     recipe.schedule.plateau.best = schedule.json["plateau_best"]?.doubleValue ?? .infinity
-    guard (1...(1 << 30)).contains(recipe.steps), (1...(1 << 20)).contains(recipe.batchSize),
-      (1...(1 << 20)).contains(recipe.gradientAccumulation), recipe.schedule.warmupSteps >= 0,
+    guard (1...(1 << 30)).contains(recipe.steps), (1...65536).contains(recipe.batchSize),
+      (1...65536).contains(recipe.gradientAccumulation), recipe.schedule.warmupSteps >= 0,
       (0...LearningRateSchedule.maximumHalvings).contains(recipe.schedule.plateau.halvings)
     else { throw reader.damage("sizes out of range") }
     return recipe

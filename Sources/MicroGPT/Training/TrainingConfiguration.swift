@@ -46,7 +46,17 @@ public enum TrainingError: UserFacingError, Equatable {
     case .notFinite(let step, let what, let learningRate, let lastGood):
       let kept = lastGood.map { "the checkpoint of step \($0) is kept" } ?? "nothing was saved yet"
       return "the \(what) is not a number at step \(step); \(kept). Found a learning rate of "
-        + "\(learningRate). Try --lr \(learningRate / 4), a longer --warmup, or --grad-clip 1."
+        + "\(rounded(learningRate)). Try --lr \(rounded(learningRate / 4)), a longer --warmup, or "
+        + "--grad-clip 1."
     }
   }
+}
+
+/// `x` with three significant digits, which is what a person would type.
+private func rounded(_ x: Double) -> Double {
+  guard x.isFinite, x != 0 else { return x }
+  let exponent = Int((logarithm(abs(x)) / logarithm(10)).rounded(.down)) - 2
+  let digits = (x / power(10, Double(exponent))).rounded()
+  // By way of text: the nearest number to three decimal digits, not a product that is nearly it.
+  return Double("\(Int(digits))e\(exponent)") ?? x
 }

@@ -51,6 +51,8 @@ public final class TrainingRun {
   /// Best validation loss so far.
   public private(set) var progress: RunProgress
   private var lastSaved: Int?
+  /// The learning rate of the last step of this process.
+  private var lastRate: Double?
 
   /// Reserves the memory for evaluations and samples.
   public init(
@@ -108,6 +110,7 @@ public final class TrainingRun {
       throw TrainingError.notFinite(
         step: step, what: what, learningRate: learningRate, lastGood: lastSaved)
     }
+    lastRate = result.learningRate
     let now = SystemInfo.seconds
     let seconds = max(now - before, 1e-9)
     let rate = Double(trainer.tokensPerStep) / seconds
@@ -127,11 +130,7 @@ public final class TrainingRun {
   /// the same state.
   private func evaluate(_ observer: some TrainingObserver) throws {
     guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
-    guard result.loss.isFinite else {
-      throw TrainingError.notFinite(
-        step: trainer.step, what: "validation loss",
-        learningRate: trainer.schedule.rate(at: max(trainer.step - 1, 0)), lastGood: lastSaved)
-    }
+    try check(result.loss, "validation loss")
     progress.evaluatedStep = trainer.step
     trainer.schedule.observe(validationLoss: result.loss)
     let isBest = result.loss < (progress.bestLoss ?? .infinity)
@@ -150,12 +149,23 @@ public final class TrainingRun {
       sample: try sample())
   }
 
+  /// *Throws* if the last step has ruined the weights, which its own loss did not show: nothing is
+  /// saved then.
+  private func check(_ number: Double, _ what: String) throws {
+    if number.isFinite { return }
+    throw TrainingError.notFinite(
+      step: trainer.step, what: what,
+      learningRate: lastRate ?? trainer.schedule.rate(at: max(trainer.step - 1, 0)),
+      lastGood: lastSaved)
+  }
+
   private func save() throws {
     try save(to: options.lastPath)
     lastSaved = trainer.step
   }
 
   private func save(to path: String) throws {
+    try check(trainer.squaredWeights, "size of the weights")
     try TrainingCheckpoint.save(
       trainer, tokenizer: tokenizer, layout: layout, source: options.source, progress: progress,
       to: path)

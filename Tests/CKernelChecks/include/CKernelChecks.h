@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "CKernels.h"
+#include "malloc_count.h"
 
 /* How much to run: the same kernels and edge shapes always, fewer and smaller cases in QUICK
  * (emulators), every float32 input of exp and tanh in LONG (two to four minutes each). */

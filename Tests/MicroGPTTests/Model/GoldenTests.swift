@@ -1,5 +1,6 @@
 // Agreement with PyTorch: logits, loss, every gradient, and 50 optimizer steps, from fixtures that
 // tools/golden.py wrote (float64 where possible).
+import Foundation
 import Testing
 
 @testable import MicroGPT
@@ -120,6 +121,20 @@ func largestDifference(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> 
 
   @Test func fiftyStepsOfAdamW() throws {
     try compareTraining(Golden("gpt2-training"))
+  }
+
+  /// The training cases in MGPT_GOLDEN_DIR, too large for the repository: `python tools/golden.py
+  /// --full --out DIR` writes them.
+  @Test func trainingAtFullSize() throws {
+    guard let folder = ProcessInfo.processInfo.environment["MGPT_GOLDEN_DIR"] else {
+      print("skipped: MGPT_GOLDEN_DIR is not set")
+      return
+    }
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted().filter {
+      $0.hasPrefix("golden-") && $0.contains("-training") && $0.hasSuffix(".safetensors")
+    }
+    try #require(!names.isEmpty, "no golden-*-training*.safetensors in \(folder)")
+    for name in names { try compareTraining(Golden(path: folder + "/" + name)) }
   }
 }
 

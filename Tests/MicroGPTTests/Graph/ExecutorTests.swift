@@ -1,0 +1,105 @@
+// Running planned graphs: nothing depends on what memory held before, or on other graphs of the same
+// model.
+import CKernels
+import Testing
+
+@testable import MicroGPT
+
+@Suite struct ExecutorTests {
+  /// Fills everything but inputs and constants with NaN: activations, gradients, scratch.
+  private func poison(_ executor: Executor, _ compute: Compute) throws {
+    let (graph, plan) = (executor.graph, executor.plan)
+    let input = try #require(
+      graph.tensors.indices.first { if case .input = graph.roles[$0] { true } else { false } })
+    let block = try #require(plan.valueBlock[input])
+    let address = executor.integers(graph.tensors[input]).baseAddress
+    let arena = UnsafeMutableRawPointer(try #require(address)) - plan.blocks[block].offset
+    var isKept = [Bool](repeating: false, count: plan.byteCount)
+    for (id, role) in graph.roles.enumerated() {
+      switch role {
+      case .input, .constant:
+        guard let block = plan.valueBlock[id].map({ plan.blocks[$0] }) else { continue }
+        for i in 0..<block.byteCount { isKept[block.offset + i] = true }
+      case .parameter, .cache, .activation: break
+      }
+    }
+    for offset in stride(from: 0, to: plan.byteCount, by: 4) where !isKept[offset] {
+      arena.storeBytes(of: Float.nan, toByteOffset: offset, as: Float.self)
+    }
+    let context = compute.context.pointee
+    for i in 0..<(context.scratch_per_worker * compute.threadCount) { context.scratch[i] = .nan }
+  }
+
+  @Test(arguments: SmallModels.names) func poisonedMemory(_ name: String) throws {
+    let model = try SmallModels.model(name)
+    let compute = try Compute(threadCount: 2)
+    let (tokens, targets) = randomBatch(10, vocabulary: SmallModels.vocabularySize, seed: 2)
+    for isTraining in [true, false] {
+      let runner = try LossRunner(
+        model, batchSize: 2, sequenceLength: 5, compute: compute, isTraining: isTraining)
+      let loss = runner.run(tokens, targets)
+      let gradients = Array(runner.gradients.floats)
+      for _ in 0..<2 {
+        try poison(runner.executor, compute)
+        #expect(runner.run(tokens, targets) == loss)
+        #expect(Array(runner.gradients.floats) == gradients)
+      }
+      #expect(gradients.allSatisfy { $0.isFinite })
+      #expect(gradients.contains { $0 != 0 } == isTraining)
+    }
+  }
+
+  @Test(arguments: SmallModels.names) func poisonedDecoding(_ name: String) throws {
+    let model = try SmallModels.model(name)
+    let c = model.configuration
+    let compute = try Compute(threadCount: 2)
+    let cache = try KeyValueCache(c)
+    for slot in cache.slots { slot.floats.update(repeating: .nan) }
+    let graph = LogitsGraph(c, model.table, batchSize: 1, sequenceLength: 3, cached: true)
+    let executor = try Executor(
+      graph.graph, compute: compute, parameters: model.weights, caches: cache.slots)
+    _ = executor.integers(graph.tokens).update(fromContentsOf: [1, 5, 2])
+    executor.forward()
+    let logits = Array(executor.floats(graph.logits))
+    #expect(logits.allSatisfy { $0.isFinite })
+    try poison(executor, compute)
+    executor.forward()
+    #expect(Array(executor.floats(graph.logits)) == logits)
+  }
+
+  /// Graphs made by hand, where memory is shared in ways that no model has.
+  @Test(arguments: SharedGradientTests.cases) func poisonedGraphs(_ subject: GraphCase) throws {
+    let compute = try Compute(threadCount: 1)
+    let run = try GraphRun(subject, seed: 3)
+    let loss = run.run()
+    let gradients = run.parameters.indices.map(run.gradient)
+    try poison(run.executor, compute)
+    #expect(run.run() == loss)
+    #expect(run.parameters.indices.map(run.gradient) == gradients)
+  }
+
+  /// Scratch grows with the largest graph; smaller ones made before go on working.
+  @Test func scratchIsSharedByExecutors() throws {
+    let compute = try Compute(threadCount: 2)
+    let model = try SmallModels.model("gpt2")
+    let (tokens, targets) = randomBatch(10, vocabulary: SmallModels.vocabularySize, seed: 4)
+    let small = try LossRunner(model, batchSize: 2, sequenceLength: 5, compute: compute)
+    let loss = small.run(tokens, targets)
+    var wide = SmallModels.configuration("modern")
+    (wide.modelWidth, wide.contextLength) = (256, 64)
+    _ = try LossRunner(GPT(wide, seed: 1), batchSize: 1, sequenceLength: 64, compute: compute)
+    #expect(small.run(tokens, targets) == loss)
+  }
+
+  @Test func impossibleComputes() {
+    #expect(throws: ComputeError.noThreads(count: 0)) { try Compute(threadCount: 0) }
+    do {
+      _ = try Compute(threadCount: 1, backEnd: "mmx")
+      Issue.record("no error")
+    } catch {
+      #expect(
+        "\(error)"
+          == "the back end \"mmx\" can't run here. Leave MGPT_ISA unset to use the best one.")
+    }
+  }
+}

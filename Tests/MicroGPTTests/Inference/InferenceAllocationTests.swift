@@ -1,0 +1,51 @@
+// A generated token allocates nothing, sliding past the context window included.
+import Testing
+
+@testable import MicroGPT
+
+@Suite struct InferenceAllocationTests {
+  @Test(arguments: ["modern", "gpt2", "picogpt", "llama-gqa-tied"])
+  func decodingAndSampling(_ name: String) throws {
+    let small = try SmallGenerator(name, context: 16, threads: 2)
+    let decoder = try Decoder(model: small.model, compute: small.compute)
+    var options = SamplingOptions()
+    (options.topK, options.topP, options.minP, options.repetitionPenalty) = (8, 0.9, 0.01, 1.1)
+    var sampler = Sampler(
+      options, vocabularySize: small.model.configuration.vocabularySize,
+      generator: RandomGenerator(seed: 1))
+    sampler.ban(small.tokenizer.beginToken)
+    var logits = try decoder.prefill([1, 2, 3])
+    func decode(_ count: Int) {
+      for _ in 0..<count {
+        let token = sampler.draw(logits)
+        sampler.observe(token)
+        logits = decoder.decode(token)
+      }
+    }
+    decode(2)
+    // 50 tokens slide a window of 16 several times.
+    #expect(allocations(on: small.compute) { decode(50) } ?? 0 == 0)
+  }
+
+  /// Twice the tokens, the same allocations: those of the beginning.
+  @Test(arguments: [TokenizerKind.character, .byte]) func generation(_ kind: TokenizerKind) throws {
+    let small = try SmallGenerator("modern", kind, context: 16, threads: 2)
+    func count(_ tokens: Int) throws -> Int? {
+      var options = MicroGPTTests.generation(tokens, stop: ["no such text", "neither"])
+      options.sampling.topP = 0.9
+      var byteCount = 0
+      return try allocations(on: small.compute) {
+        let result = try small.generator.generate(
+          prompt: [UInt8(ascii: "a")], layout: .stream, options: options, clock: { 0 },
+          emit: {
+            byteCount += $0.count
+            return true
+          })
+        #expect(result.tokenCount == tokens && byteCount > 0)
+      }
+    }
+    _ = try count(200)
+    let (short, long) = (try count(100), try count(200))
+    #expect(short == long)
+  }
+}

@@ -1,0 +1,54 @@
+// The estimate of a run's memory is what the run reserves, and says so too where that is absurd.
+import CKernels
+import Testing
+
+@testable import MicroGPT
+
+@Suite struct MemoryEstimateTests {
+  @Test(arguments: ["gpt2", "modern", "picogpt"]) func equalsWhatIsReserved(_ name: String) throws {
+    let run = try SmallRun(name, threads: 2, batchSize: 3, accumulation: 2)
+    let c = run.trainer.model.configuration
+    let estimate = MemoryEstimate(
+      c, batchSize: 3, gradientAccumulation: 2, samples: true, compute: run.compute)
+    func part(_ name: String) -> Int {
+      estimate.parts.first { $0.name.hasPrefix(name) }?.byteCount ?? -1
+    }
+    let trainer = run.trainer
+    #expect(part("weights") == trainer.model.weights.byteCount)
+    #expect(part("gradients") == trainer.gradients.byteCount)
+    #expect(
+      part("optimizer") == trainer.optimizer.moment1.byteCount
+        + trainer.optimizer.moment2.byteCount)
+    #expect(part("batches") == 2 * 2 * 3 * c.contextLength * 4)
+    let cache = try KeyValueCache(c)
+    #expect(part("cache") > cache.slots.reduce(0) { $0 + $1.byteCount })
+    #expect(estimate.byteCount == estimate.parts.reduce(0) { $0 + $1.byteCount })
+  }
+
+  /// The largest sizes that flags allow: a number, no overflow, and no memory.
+  @Test func absurdSizes() throws {
+    let compute = try Compute(threadCount: 1)
+    let c = ModelFamily.gpt2.configuration(
+      vocabularySize: 1 << 24, contextLength: 1 << 20, layerCount: 8, headCount: 1024,
+      modelWidth: 65536, hiddenWidth: 1 << 20)
+    try c.validate()
+    let estimate = MemoryEstimate(
+      c, batchSize: 65536, gradientAccumulation: 65536, samples: true, compute: compute)
+    #expect(estimate.byteCount > MemoryPlan.impossibleByteCount)
+    #expect(throws: MemoryError.self) { try GPT(c) }
+    let small = SmallModels.configuration("gpt2")
+    let model = try GPT(small)
+    var absurd = small
+    absurd.contextLength = 1 << 20
+    let loss = LossGraph(
+      absurd, ParameterTable(absurd), batchSize: 1 << 50 / 4, sequenceLength: 1,
+      isTraining: false)
+    #expect(throws: MemoryError.self) {
+      try Executor(loss.graph, compute: compute, parameters: model.weights)
+    }
+    #expect(
+      MemoryError.exhausted(byteCount: MemoryPlan.impossibleByteCount).description
+        == "out of memory: 1099511627776 MiB could not be reserved. Use a smaller --batch-size, "
+        + "--context or --embed-dim.")
+  }
+}
