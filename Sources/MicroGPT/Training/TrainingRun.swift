@@ -1,6 +1,8 @@
 // The course of a run: steps, evaluations, checkpoints, and an orderly end when asked to stop.
 // Shows nothing itself; an observer is told.
 
+import CKernels
+
 /// Who watches a run.
 public protocol TrainingObserver: AnyObject {
   /// After every step.
@@ -63,6 +65,8 @@ public final class TrainingRun {
     self.options = options
     self.compute = compute
     self.progress = progress
+    self.progress.evaluateEvery = options.evaluateEvery
+    self.progress.saveEvery = options.saveEvery
     evaluator = try Evaluator(
       model: trainer.model, split: validation, batchSize: trainer.configuration.batchSize,
       compute: compute)
@@ -74,7 +78,8 @@ public final class TrainingRun {
 
   /// Runs to the end or until the observer asks to stop; saves in both cases.
   ///
-  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays.
+  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays. A checkpoint
+  /// is never written of weights that are not numbers.
   public func run(_ observer: some TrainingObserver) throws -> End {
     let start = SystemInfo.seconds
     // A run that was stopped between a step and its evaluation makes up for it.
@@ -104,9 +109,8 @@ public final class TrainingRun {
     let result: Trainer.StepResult
     do {
       result = try trainer.runStep()
-    } catch .notFinite(let step, let what, let learningRate, _) {
-      throw TrainingError.notFinite(
-        step: step, what: what, learningRate: learningRate, lastGood: lastSaved)
+    } catch .notFinite(let step, let what, _, _) {
+      throw notFinite(what, step: step)
     }
     let now = SystemInfo.seconds
     let seconds = max(now - before, 1e-9)
@@ -121,17 +125,21 @@ public final class TrainingRun {
         peakResidentByteCount: SystemInfo.peakResidentByteCount))
   }
 
+  /// The error for a run that has left the numbers.
+  ///
+  /// It names the highest learning rate, which is the one that can be chosen, not that of the step.
+  private func notFinite(_ what: String, step: Int) -> TrainingError {
+    .notFinite(
+      step: step, what: what, learningRate: trainer.schedule.maximum, lastGood: lastSaved)
+  }
+
   /// Evaluates, keeps the best, saves the last.
   ///
   /// The schedule learns of the loss before the state is saved, so that a resumed run goes on from
   /// the same state.
   private func evaluate(_ observer: some TrainingObserver) throws {
     guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
-    guard result.loss.isFinite else {
-      throw TrainingError.notFinite(
-        step: trainer.step, what: "validation loss",
-        learningRate: trainer.schedule.rate(at: max(trainer.step - 1, 0)), lastGood: lastSaved)
-    }
+    guard result.loss.isFinite else { throw notFinite("validation loss", step: trainer.step) }
     progress.evaluatedStep = trainer.step
     trainer.schedule.observe(validationLoss: result.loss)
     let isBest = result.loss < (progress.bestLoss ?? .infinity)
@@ -156,6 +164,11 @@ public final class TrainingRun {
   }
 
   private func save(to path: String) throws {
+    // The update of a step whose loss was finite may still have overflowed.
+    let weights = trainer.model.weights.floats
+    guard mg_sum_squares(compute.context, weights.count, weights.baseAddress).isFinite else {
+      throw notFinite("sum of the squared weights", step: trainer.step)
+    }
     try TrainingCheckpoint.save(
       trainer, tokenizer: tokenizer, layout: layout, source: options.source, progress: progress,
       to: path)
