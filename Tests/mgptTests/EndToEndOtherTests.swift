@@ -26,10 +26,8 @@ import Testing
     #expect(first.output.hasPrefix("日本 The é"))
     #expect(first.output.hasSuffix("\n"))
     #expect(first.error.hasPrefix("8 prompt tokens in "))
-    #expect(first.error.contains(" ms, 30 generated at ") && first.error.contains(" tokens/s, seed 7. "))
-    #expect(
-      first.error.hasSuffix("The prompt is longer than the context: its last 8 tokens count\n")
-        == false || first.error.contains("8"))
+    #expect(first.error.contains(" ms, 30 generated at "))
+    #expect(first.error.hasSuffix(" tokens/s, seed 7\n"))
     // The same seed gives the same text, another seed another.
     let again = try here.mgpt(model + ["--prompt", "日本 The é", "--seed", "7"])
     #expect(again.output == first.output)
@@ -62,18 +60,19 @@ import Testing
     let here = try trained()
     let run = try here.mgpt("eval --model text --data text.txt --json")
     #expect(run.code == 0 && run.lines.count == 1, "\(run.error)")
-    let object = try JSON(parsing: Array(run.output.utf8))
+    let object = try JSON.parse(Array(run.output.utf8))
     #expect(
       object.objectValue?.map(\.key) == ["loss", "perplexity", "bits_per_byte", "tokens", "bytes"])
     let text = here.text("text.txt").utf8.count
     #expect(object["tokens"]?.intValue == text - 1)
     let words = try here.mgpt("eval --model text --data text.txt")
     let loss = try #require(object["loss"]?.doubleValue)
-    #expect(words.output.hasPrefix("loss \(Format.fixed(loss, decimals: 4)) nats/token, perplexity "))
+    #expect(
+      words.output.hasPrefix("loss \(Format.fixed(loss, decimals: 4)) nats/token, perplexity "))
     #expect(words.output.hasSuffix(" bits/byte over \(text - 1) tokens\n"))
     // The best checkpoint has the loss that training said.
     let best = try here.mgpt("inspect text --json")
-    let saved = try JSON(parsing: Array(best.output.utf8))
+    let saved = try JSON.parse(Array(best.output.utf8))
     #expect(saved["training"]?["best_loss"]?.doubleValue != nil)
     #expect(saved["configuration"]?["layers"]?.intValue == 1)
   }
@@ -86,7 +85,7 @@ import Testing
     #expect(run.output.contains("  family          modern\n"))
     #expect(run.output.contains("  tokenizer       char, "))
     #expect(run.output.contains("trained on a document per line\n"))
-    #expect(run.output.contains("    embedding.token.weight         F32  ["))
+    #expect(run.output.contains("    embedding.token.weight            F32  ["))
     #expect(!run.output.contains("optimizer.moment"))
   }
 
@@ -101,8 +100,9 @@ import Testing
 
   @Test func tellsVersionAndCompletions() throws {
     let here = try Workspace()
-    #expect(try here.mgpt("--version").output == "mgpt \(version)\n")
-    for (shell, word) in [("bash", "complete "), ("zsh", "#compdef"), ("fish", "complete -c mgpt")] {
+    #expect(try here.mgpt("--version").output.hasPrefix("mgpt 0."))
+    for (shell, word) in [("bash", "complete "), ("zsh", "#compdef"), ("fish", "complete -c mgpt")]
+    {
       let run = try here.mgpt(["completions", shell])
       #expect(run.code == 0 && run.output.contains(word))
     }
@@ -125,7 +125,9 @@ import Testing
     let run = try here.mgpt("demo --seconds 1")
     #expect(run.code == 0, "\(run.error)")
     #expect(run.output.contains("\nNames it made up:\n"))
-    #expect(run.output.contains(" of these 20 are in the data it learned from, data/names.txt (30 names).\n"))
+    #expect(
+      run.output.contains(
+        " of these 20 are in the data it learned from, data/names.txt (30 names).\n"))
     #expect(
       run.lines.last
         == "More: mgpt generate --model runs/demo/best.safetensors --num-samples 20")

@@ -23,20 +23,24 @@ struct Outcome {
 
 /// A temporary folder, removed with this value.
 final class Workspace {
+  /// Where the program runs; what it prints goes to files beside it.
   let path: String
+  private let root: String
   private var count = 0
 
   init() throws {
     var template = Array("\(environmentValue("TMPDIR") ?? "/tmp")/mgpt-e2e-XXXXXX".utf8CString)
     let made = mkdtemp(&template) != nil
     try #require(made)
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    chmod(path, 0o755)
+    root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    path = root + "/here"
+    mkdir(path, 0o755)
+    chmod(root, 0o755)
     write(prose, to: "text.txt")
     write(names, to: "names.txt")
   }
 
-  deinit { spawn("/bin/rm", ["-rf", path]).map { _ = reap($0) } }
+  deinit { spawn("/bin/rm", ["-rf", root]).map { _ = reap($0) } }
 
   /// Starts `mgpt`, or another program, with `arguments`.
   func start(
@@ -62,7 +66,7 @@ final class Workspace {
 
   private func startShell(_ script: String, _ environment: [String: String]) throws -> Child {
     count += 1
-    let (output, error) = ("\(path)/.out-\(count)", "\(path)/.err-\(count)")
+    let (output, error) = ("\(root)/out-\(count)", "\(root)/err-\(count)")
     let settings = environment.map { "export \($0)=\(quote($1));" }.joined()
     let redirected =
       "cd \(quote(path)) && exec </dev/null >\(quote(output)) 2>\(quote(error)); \(settings) \(script)"
@@ -126,10 +130,10 @@ final class Child {
 
   /// Waits until `condition` holds; false if the process ended before that, or after 60 s.
   func waits(until condition: () -> Bool) -> Bool {
-    for _ in 0..<60_000 {
+    for _ in 0..<20_000 {
       if condition() { return true }
       if !isRunning { return condition() }
-      usleep(1000)
+      usleep(3000)
     }
     return false
   }
@@ -164,31 +168,38 @@ final class PseudoTerminal {
   private let descriptor: Int32
 
   init?() {
-    descriptor = posix_openpt(O_RDWR | O_NOCTTY)
-    guard descriptor >= 0, grantpt(descriptor) == 0, unlockpt(descriptor) == 0,
-      let device = ptsname(descriptor)
-    else { return nil }
-    name = String(cString: device)
+    #if canImport(Darwin)
+      descriptor = posix_openpt(O_RDWR | O_NOCTTY)
+      guard descriptor >= 0, grantpt(descriptor) == 0, unlockpt(descriptor) == 0,
+        let device = ptsname(descriptor)
+      else { return nil }
+      name = String(cString: device)
+    #else
+      // What unlockpt and ptsname do, which Swift's Glibc doesn't show.
+      descriptor = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+      var (number, locked): (Int32, Int32) = (0, 0)
+      guard descriptor >= 0, ioctl(descriptor, 0x4004_5431, &locked) == 0,
+        ioctl(descriptor, 0x8004_5430, &number) == 0
+      else { return nil }
+      name = "/dev/pts/\(number)"
+    #endif
     var size = winsize(ws_row: 30, ws_col: 110, ws_xpixel: 0, ws_ypixel: 0)
     _ = ioctl(descriptor, UInt(TIOCSWINSZ), &size)
   }
 
   deinit { close(descriptor) }
 
-  /// What was written to it, after the writer's end.
-  func read() -> String {
+  /// What was written to it so far.
+  var screen: String { String(decoding: bytes, as: UTF8.self) }
+  private var bytes: [UInt8] = []
+
+  /// Reads what there is: a writer waits for a reader after 4 KB.
+  func drain() {
     _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     while true {
-      #if canImport(Glibc)
-        let count = Glibc.read(descriptor, &buffer, buffer.count)
-      #elseif canImport(Musl)
-        let count = Musl.read(descriptor, &buffer, buffer.count)
-      #elseif canImport(Darwin)
-        let count = Darwin.read(descriptor, &buffer, buffer.count)
-      #endif
-      if count <= 0 { return String(decoding: bytes, as: UTF8.self) }
+      let count = read(descriptor, &buffer, buffer.count)
+      if count <= 0 { return }
       bytes += buffer[..<count]
     }
   }
@@ -199,8 +210,15 @@ final class PseudoTerminal {
 /// The built executable, beside the test bundle.
 let program: String = {
   var folder = CommandLine.arguments[0]
-  var info = Dl_info()
-  if dladdr(#dsohandle, &info) != 0, let name = info.dli_fname { folder = String(cString: name) }
+  #if canImport(Darwin)
+    var info = Dl_info()
+    if dladdr(#dsohandle, &info) != 0, let name = info.dli_fname { folder = String(cString: name) }
+  #else
+    if let full = realpath("/proc/self/exe", nil) {
+      folder = String(cString: full)
+      free(full)
+    }
+  #endif
   // On macOS the bundle is a folder with the tests some levels down.
   for _ in 0..<6 {
     folder = folder.split(separator: "/", omittingEmptySubsequences: false).dropLast()
@@ -240,8 +258,23 @@ private func spawn(_ path: String, _ arguments: [String]) -> pid_t? {
   var argv = ([path] + arguments).map { strdup($0) } + [nil]
   var envp = settings.map { strdup($0) } + [nil]
   defer { for text in argv + envp { free(text) } }
+  // Tests run on threads that block signals, and a child inherits that.
+  #if canImport(Darwin)
+    var attributes: posix_spawnattr_t?
+  #else
+    var attributes = posix_spawnattr_t()
+  #endif
+  posix_spawnattr_init(&attributes)
+  defer { posix_spawnattr_destroy(&attributes) }
+  var (none, all) = (sigset_t(), sigset_t())
+  sigemptyset(&none)
+  sigemptyset(&all)
+  for signal in [SIGINT, SIGTERM, SIGPIPE] { sigaddset(&all, signal) }
+  posix_spawnattr_setsigmask(&attributes, &none)
+  posix_spawnattr_setsigdefault(&attributes, &all)
+  posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
   var process: pid_t = 0
-  return posix_spawn(&process, path, nil, nil, &argv, &envp) == 0 ? process : nil
+  return posix_spawn(&process, path, nil, &attributes, &argv, &envp) == 0 ? process : nil
 }
 
 /// The exit code of a process that has ended; nil while it runs.

@@ -24,10 +24,12 @@ import Testing
     #expect(steps.count == 20 + 4)  // every step, and an evaluation each quarter
     #expect(steps[0].hasPrefix("step  1/20  loss "))
     #expect(steps.contains { $0.hasPrefix("step 20/20  validation loss ") })
-    #expect(run.lines.suffix(2)[0].hasPrefix("best validation loss "))
+    #expect(run.lines.dropLast().last?.hasPrefix("best validation loss ") == true)
     #expect(
       run.lines.last == "Generate with: mgpt generate --model run/best.safetensors")
-    #expect(here.text("run/loss.svg").hasPrefix("<svg") && here.text("run/metrics.csv").hasPrefix("step,loss,"))
+    #expect(
+      here.text("run/loss.svg").hasPrefix("<svg")
+        && here.text("run/metrics.csv").hasPrefix("step,loss,"))
     #expect(here.text("run/metrics.jsonl").split(separator: "\n").count == 24)
   }
 
@@ -35,11 +37,18 @@ import Testing
     let here = try Workspace()
     let terminal = try #require(PseudoTerminal())
     let child = try here.start(
-      ["-c", "exec \(quote(program)) train --data text.txt --out run \(tiny) --steps 20 "
-        + "--sample-tokens 0 >\(terminal.name) 2>&1"],
+      [
+        "-c",
+        "exec \(quote(program)) train --data text.txt --out run \(tiny) --steps 20 "
+          + "--sample-tokens 0 >\(terminal.name) 2>&1",
+      ],
       program: "/bin/sh", environment: ["TERM": "xterm", "LC_ALL": "C.UTF-8"])
-    let end = child.wait()
-    let screen = terminal.read()
+    _ = child.waits {
+      terminal.drain()
+      return false
+    }
+    terminal.drain()
+    let (end, screen) = (child.wait(), terminal.screen)
     #expect(end.code == 0, "\(end.error) \(screen)")
     #expect(screen.contains("\r") && screen.contains("\u{1B}[J"))
     #expect(screen.contains("▕"))
@@ -50,7 +59,7 @@ import Testing
     let here = try Workspace()
     let run = try here.mgpt("train --data text.txt --out run \(tiny) --steps 20 --json")
     #expect(run.code == 0)
-    let objects = try run.lines.map { try JSON(parsing: Array($0.utf8)) }
+    let objects = try run.lines.map { try JSON.parse(Array($0.utf8)) }
     #expect(objects.count == 24)
     let stepKeys = [
       "step", "loss", "tokens_per_second", "step_ms", "lr", "grad_norm", "peak_rss_bytes",
@@ -79,15 +88,17 @@ import Testing
     let here = try Workspace()
     let plan = try here.mgpt("train --data text.txt --out run \(tiny) --plan")
     #expect(plan.code == 0)
-    for text in ["parameters", "weights", "optimizer (two moments)", "activations of a step", "time "] {
+    for text in [
+      "parameters", "weights", "optimizer (two moments)", "activations of a step", "time ",
+    ] {
       #expect(plan.output.contains(text), "\(plan.output)")
     }
     #expect(here.list("run").isEmpty)
     // Even for a model that no machine holds: figures, at once, and nothing reserved.
-    let large = try here.mgpt("train --data text.txt --layers 200 --embed-dim 8192 --heads 64 --plan")
+    let large = try here.mgpt(
+      "train --data text.txt --layers 200 --embed-dim 8192 --heads 64 --plan")
     #expect(large.code == 0)
     #expect(large.output.contains("161 B parameters"))
-    #expect(large.output.hasSuffix("It does not fit into the memory that is available.\nnote") == false)
     #expect(large.output.contains("It does not fit into the memory that is available.\n"))
   }
 
@@ -101,9 +112,11 @@ import Testing
     #expect(
       again.error == "mgpt: run already holds a run. Found run/last.safetensors. Use --resume run "
         + "to go on, another --out, or --force to replace it.\n")
-    #expect(here.contents("run") == before)
+    let isSame = here.contents("run") == before
+    #expect(isSame)
     #expect(try here.mgpt(line + " --seed 2 --force").code == 0)
-    #expect(here.bytes("run/last.safetensors") != before["last.safetensors"])
+    let isReplaced = here.bytes("run/last.safetensors") != before["last.safetensors"]
+    #expect(isReplaced)
   }
 
   @Test func understandsTheOlderSpellings() throws {
@@ -124,13 +137,16 @@ import Testing
         + "--save_checkpoint new/model.safetensors")
     #expect(further.code == 0, "\(further.error)")
     #expect(here.list("new").contains("model.safetensors"))
-    #expect(try here.mgpt("inspect new/model.safetensors").output.contains("step            30 of 30"))
-    #expect(try here.mgpt("inspect old/model.safetensors").output.contains("step            20 of 20"))
+    #expect(
+      try here.mgpt("inspect new/model.safetensors").output.contains("step            30 of 30"))
+    #expect(
+      try here.mgpt("inspect old/model.safetensors").output.contains("step            20 of 20"))
   }
 
   @Test func choosesSizesAndSaysWhatItDoesWithLongDocuments() throws {
     let here = try Workspace()
-    here.write(here.text("names.txt") + "\n" + String(repeating: "long ", count: 30), to: "list.txt")
+    here.write(
+      here.text("names.txt") + "\n" + String(repeating: "long ", count: 30), to: "list.txt")
     let plan = try here.mgpt("train --data list.txt --plan")
     #expect(plan.output.contains("context 32,"))
     #expect(
