@@ -12,10 +12,26 @@ public struct MemoryEstimate: Sendable, Equatable {
 
   /// The arenas, in the order of `--plan`.
   public var parts: [Part]
+  /// The number of weights of the model.
+  public var parameterCount: Int
   /// All arenas together.
   ///
   /// The program itself and the text come on top.
   public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
+
+  /// A lower bound of the memory of a run, in bytes.
+  ///
+  /// It counts four numbers per weight, and per token and layer what backward can't do without. For
+  /// sizes far beyond the machine: planning takes seconds for a thousand layers, and byte counts
+  /// above 2^63 could not even be planned.
+  public static func leastByteCount(_ c: ModelConfiguration, batchSize: Int) -> Double {
+    let (width, hidden) = (Double(c.modelWidth), Double(c.hiddenWidth))
+    let matrices = (c.activation == .swiglu ? 3 : 2) * hidden + 2 * width
+    let weights =
+      Double(c.layerCount) * width * matrices + Double(c.vocabularySize) * width
+    let tokens = Double(batchSize) * Double(c.contextLength)
+    return 16 * weights + 4 * tokens * Double(c.layerCount) * (4 * width + hidden)
+  }
 
   /// Plans the run of `configuration` with `batchSize` sequences at a time on `threadCount`
   /// workers.
@@ -24,6 +40,7 @@ public struct MemoryEstimate: Sendable, Equatable {
     samples: Bool, compute: Compute
   ) {
     let table = ParameterTable(configuration)
+    parameterCount = table.parameterCount
     let length = configuration.contextLength
     let training = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true)

@@ -9,6 +9,10 @@ public struct RunProgress: Sendable, Equatable {
   public var bestStep: Int?
   /// The step of the last evaluation.
   public var evaluatedStep: Int?
+  /// Steps between evaluations: `plateau` depends on them, so a resumed run keeps them.
+  public var evaluateEvery: Int?
+  /// Steps between checkpoints beside those of evaluations.
+  public var saveEvery: Int?
 
   /// The progress of a run that has not begun.
   public init() {}
@@ -90,6 +94,8 @@ public enum TrainingCheckpoint {
       "best_loss": progress.bestLoss.map { .number($0) } ?? .null,
       "best_step": progress.bestStep.map { .integer($0) } ?? .null,
       "evaluated_step": progress.evaluatedStep.map { .integer($0) } ?? .null,
+      "evaluate_every": progress.evaluateEvery.map { .integer($0) } ?? .null,
+      "save_every": progress.saveEvery.map { .integer($0) } ?? .null,
     ]
   }
 
@@ -142,6 +148,19 @@ public enum TrainingCheckpoint {
     return try reader.integer("step")
   }
 
+  /// What the run in `file` remembers of its evaluations.
+  public static func progress(of file: SafeTensors) throws -> RunProgress {
+    let json = try file.requireJSON(ModelFile.Key.training)
+    func interval(_ key: String) -> Int? { json[key]?.intValue.flatMap { $0 < 0 ? nil : $0 } }
+    var progress = RunProgress()
+    progress.bestLoss = json["best_loss"]?.doubleValue
+    progress.bestStep = json["best_step"]?.intValue
+    progress.evaluatedStep = json["evaluated_step"]?.intValue
+    progress.evaluateEvery = interval("evaluate_every")
+    progress.saveEvery = interval("save_every")
+    return progress
+  }
+
   /// Puts `trainer`, whose model has the weights of `file` already, at the saved point.
   public static func restore(
     _ trainer: Trainer, from file: SafeTensors, recipe: TrainingConfiguration
@@ -159,11 +178,7 @@ public enum TrainingCheckpoint {
     let step = try reader.integer("step")
     guard step >= 0 else { throw reader.damage("a negative step") }
     trainer.restore(step: step, sampler: sampler, plateau: recipe.schedule.plateau)
-    var progress = RunProgress()
-    progress.bestLoss = json["best_loss"]?.doubleValue
-    progress.bestStep = json["best_step"]?.intValue
-    progress.evaluatedStep = json["evaluated_step"]?.intValue
-    return progress
+    return try progress(of: file)
   }
 }
 

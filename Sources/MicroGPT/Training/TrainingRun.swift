@@ -1,6 +1,7 @@
 // The course of a run: steps, evaluations, checkpoints, and an orderly end when asked to stop.
 // Shows nothing itself; an observer is told.
 
+
 /// Who watches a run.
 public protocol TrainingObserver: AnyObject {
   /// After every step.
@@ -51,8 +52,6 @@ public final class TrainingRun {
   /// Best validation loss so far.
   public private(set) var progress: RunProgress
   private var lastSaved: Int?
-  /// The learning rate of the last step of this process.
-  private var lastRate: Double?
 
   /// Reserves the memory for evaluations and samples.
   public init(
@@ -65,6 +64,8 @@ public final class TrainingRun {
     self.options = options
     self.compute = compute
     self.progress = progress
+    self.progress.evaluateEvery = options.evaluateEvery
+    self.progress.saveEvery = options.saveEvery
     evaluator = try Evaluator(
       model: trainer.model, split: validation, batchSize: trainer.configuration.batchSize,
       compute: compute)
@@ -76,7 +77,8 @@ public final class TrainingRun {
 
   /// Runs to the end or until the observer asks to stop; saves in both cases.
   ///
-  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays.
+  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays. A checkpoint
+  /// is never written of weights that are not numbers.
   public func run(_ observer: some TrainingObserver) throws -> End {
     let start = SystemInfo.seconds
     // A run that was stopped between a step and its evaluation makes up for it.
@@ -106,11 +108,9 @@ public final class TrainingRun {
     let result: Trainer.StepResult
     do {
       result = try trainer.runStep()
-    } catch .notFinite(let step, let what, let learningRate, _) {
-      throw TrainingError.notFinite(
-        step: step, what: what, learningRate: learningRate, lastGood: lastSaved)
+    } catch .notFinite(let step, let what, _, _) {
+      throw notFinite(what, step: step)
     }
-    lastRate = result.learningRate
     let now = SystemInfo.seconds
     let seconds = max(now - before, 1e-9)
     let rate = Double(trainer.tokensPerStep) / seconds
@@ -124,13 +124,21 @@ public final class TrainingRun {
         peakResidentByteCount: SystemInfo.peakResidentByteCount))
   }
 
+  /// The error for a run that has left the numbers.
+  ///
+  /// It names the highest learning rate, which is the one that can be chosen, not that of the step.
+  private func notFinite(_ what: String, step: Int) -> TrainingError {
+    .notFinite(
+      step: step, what: what, learningRate: trainer.schedule.maximum, lastGood: lastSaved)
+  }
+
   /// Evaluates, keeps the best, saves the last.
   ///
   /// The schedule learns of the loss before the state is saved, so that a resumed run goes on from
   /// the same state.
   private func evaluate(_ observer: some TrainingObserver) throws {
     guard let result = evaluator.run(shouldStop: { observer.shouldStop }) else { return }
-    try check(result.loss, "validation loss")
+    guard result.loss.isFinite else { throw notFinite("validation loss", step: trainer.step) }
     progress.evaluatedStep = trainer.step
     trainer.schedule.observe(validationLoss: result.loss)
     let isBest = result.loss < (progress.bestLoss ?? .infinity)
@@ -149,23 +157,16 @@ public final class TrainingRun {
       sample: try sample())
   }
 
-  /// *Throws* if the last step has ruined the weights, which its own loss did not show: nothing is
-  /// saved then.
-  private func check(_ number: Double, _ what: String) throws {
-    if number.isFinite { return }
-    throw TrainingError.notFinite(
-      step: trainer.step, what: what,
-      learningRate: lastRate ?? trainer.schedule.rate(at: max(trainer.step - 1, 0)),
-      lastGood: lastSaved)
-  }
-
   private func save() throws {
     try save(to: options.lastPath)
     lastSaved = trainer.step
   }
 
   private func save(to path: String) throws {
-    try check(trainer.squaredWeights, "size of the weights")
+    // The update of a step whose loss was finite may still have overflowed.
+    guard trainer.squaredWeights.isFinite else {
+      throw notFinite("size of the weights", step: trainer.step)
+    }
     try TrainingCheckpoint.save(
       trainer, tokenizer: tokenizer, layout: layout, source: options.source, progress: progress,
       to: path)

@@ -2,10 +2,18 @@
 
 import MicroGPT
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Trains on names and prints new ones; returns the code to exit with.
 func runDemo(_ asked: DemoOptions) throws -> Int32 {
   let path = try namesPath()
-  let folder = "runs/demo"
+  let folder = try demoFolder()
   var train = TrainOptions()
   train.data = path
   train.out = folder
@@ -20,6 +28,21 @@ func runDemo(_ asked: DemoOptions) throws -> Int32 {
   let code = try runTrain(train)
   if code != 0 { return code }
   return try printNames(folder + "/best.safetensors", trainedOn: path, asked)
+}
+
+/// `runs/demo`, or where the current folder can't be written to a folder for temporary files.
+private func demoFolder() throws -> String {
+  let folder = "runs/demo"
+  do {
+    try makeWritableFolder(folder, for: folder + "/last.safetensors")
+    return folder
+  } catch {
+    let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    let other = temporary + "/mgpt-demo-\(getuid())"
+    try makeWritableFolder(other, for: other + "/last.safetensors")
+    Terminal.output.write("The current folder can't be written to; the demo uses \(other).\n")
+    return other
+  }
 }
 
 /// The names that come with the project: in the current folder, or beside the build folder that the
@@ -43,10 +66,11 @@ private func namesPath() throws -> String {
 private func affordableSteps(_ train: TrainOptions, seconds: Double) throws -> Int {
   var trial = train
   trial.steps = 100
-  let setup = try TrainSetup(trial)
+  let compute = try Compute(threadCount: train.threads ?? SystemInfo.processorCount)
+  let setup = try TrainSetup(trial, compute: compute)
   let trainer = try Trainer(
-    model: setup.model, configuration: setup.configuration, training: setup.corpus.training,
-    compute: Compute(threadCount: train.threads ?? SystemInfo.processorCount))
+    model: setup.makeModel(), configuration: setup.configuration, training: setup.corpus.training,
+    compute: compute)
   for _ in 0..<3 { _ = try trainer.runStep() }
   let start = SystemInfo.seconds
   for _ in 0..<10 { _ = try trainer.runStep() }
@@ -80,12 +104,15 @@ private func printNames(
     names.append(String(decoding: bytes, as: UTF8.self))
   }
   let old = names.filter(known.contains)
-  Terminal.output.write("\nNew names from \(saved.model.parameterCount) parameters:\n")
+  let width = names.map(\.count).max() ?? 0
+  Terminal.output.write("\nNames it made up:\n")
   for name in names {
-    Terminal.output.write("  \(name)\(known.contains(name) ? "   (a name it was shown)" : "")\n")
+    let mark = known.contains(name) ? Format.aligned(name, to: width + 3) + "in the list" : name
+    Terminal.output.write("  \(mark)\n")
   }
   Terminal.output.write(
-    "\(old.count) of these \(names.count) are among the \(known.count) names in \(path).\n"
-      + "More: mgpt generate --model \(model) --num-samples 20\n")
+    "\(old.count) of these \(names.count) are in the data it learned from, \(path) "
+      + "(\(known.count) names).\nMore: mgpt generate --model \(quotedIfNeeded(model)) "
+      + "--num-samples 20\n")
   return 0
 }

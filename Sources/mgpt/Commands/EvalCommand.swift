@@ -8,11 +8,11 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
   guard let path = asked.data else {
     throw SetupError.missing(flag: "--data", why: "name a text to evaluate on")
   }
-  let split = try TokenSplit(
-    text: readFile(path), layout: saved.layout, tokenizer: saved.tokenizer, path: path)
+  let split = try evaluationSplit(saved, path)
   let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
   let evaluator = try Evaluator(
-    model: saved.model, split: split, batchSize: asked.batchSize ?? 12, compute: compute)
+    model: saved.model, split: split,
+    batchSize: asked.batchSize ?? trainedBatchSize(saved) ?? 12, compute: compute)
   Signals.install()
   guard let result = evaluator.run(shouldStop: { Signals.received != nil }) else {
     return 128 + (Signals.received ?? 0)
@@ -32,4 +32,21 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
         + "\(result.tokenCount) tokens\n")
   }
   return 0
+}
+
+/// The batch size of the run that made the model; nil for a model without a run.
+private func trainedBatchSize(_ saved: ModelFile) -> Int? {
+  try? TrainingCheckpoint.recipe(of: saved.file).batchSize
+}
+
+/// The text as tokens of the model. Unlike in training, another tokenizer is no way out of bad UTF-8.
+private func evaluationSplit(_ saved: ModelFile, _ path: String) throws -> TokenSplit {
+  let text = try readFile(path)
+  do {
+    return try TokenSplit(
+      text: text, layout: saved.layout, tokenizer: saved.tokenizer, path: path)
+  } catch {
+    guard case .invalidUTF8(_, let byte, let offset) = error else { throw error }
+    throw SetupError.notText(path: path, byte: byte, offset: offset)
+  }
 }

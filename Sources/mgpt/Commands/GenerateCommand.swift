@@ -52,20 +52,28 @@ private func summary(
   let decode = results.reduce(0) { $0 + $1.decodeSeconds }
   // Each sample's first token comes from the prefill's logits.
   let decoded = max(tokens - results.count, 0)
-  var line =
-    "\(prompt) prompt tokens in \(Format.duration(prefill)), \(tokens) generated"
+  let promptTime = prefill < 1 ? milliseconds(prefill) : Format.duration(prefill)
+  var line = "\(counted(prompt, "prompt token")) in \(promptTime), \(tokens) generated"
   if decode > 0 && decoded > 0 {
-    line += ", \(Format.rate(Double(decoded) / decode)) tokens/s"
+    line += " at \(Format.rate(Double(decoded) / decode)) tokens/s"
   }
   line += ", seed \(seed)"
   if let longest = results.map(\.promptTokenCount).max(), longest > context.contextLength {
-    line += "; the prompt's last \(context.contextLength) tokens fit into the context"
+    line +=
+      ". The prompt is longer than the context: its last \(context.contextLength) tokens count"
   }
   return line + "\n"
 }
 
-/// The checkpoint that the parser has made sure is there.
+private func milliseconds(_ seconds: Double) -> String {
+  Format.fixed(seconds * 1000, decimals: seconds < 0.01 ? 2 : 0) + " ms"
+}
+
+/// The checkpoint that the parser has made sure is named; of a run's folder the best one.
 func requireModel(_ path: String?) throws -> String {
   guard let path else { throw SetupError.missing(flag: "--model", why: "name a checkpoint") }
-  return isFolder(path) ? path + "/best.safetensors" : path
+  guard isFolder(path) else { return path }
+  let files = [path + "/best.safetensors", path + "/last.safetensors"]
+  guard let file = files.first(where: fileExists) else { throw SetupError.noSuchModel(path: path) }
+  return file
 }

@@ -25,13 +25,15 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
     return 0
   }
   var lines = [
-    "\(path): checksums verified",
+    "\(path), all checksums right",
     "  parameters      \(saved.model.parameterCount)",
     "  tokenizer       \(saved.tokenizer.kind.rawValue), \(c.vocabularySize) ids, "
-      + "trained on a \(saved.layout == .stream ? "stream" : "list of documents")",
+      + "trained on \(saved.layout == .stream ? "one stream of text" : "a document per line")",
   ]
   for member in c.json.objectValue ?? [] {
-    lines.append("  \(Format.aligned(member.key, to: 16))\(member.value)")
+    lines.append(
+      "  \(Format.aligned(member.key, to: 16))\(member.value.stringValue ?? member.value.description)"
+    )
   }
   if let step = training?["step"]?.intValue, let steps = training?["steps"]?.intValue {
     let best = training?["best_loss"]?.doubleValue
@@ -39,9 +41,15 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
       "  step            \(step) of \(steps)"
         + (best.map { ", best validation loss \(Format.fixed($0, decimals: 4))" } ?? ""))
   }
-  lines.append("  tensors")
-  for entry in saved.file.entries where !entry.name.hasPrefix("optimizer.") {
-    lines.append("    \(entry.name) \(entry.dtype.rawValue) \(entry.shape)")
+  let weights = saved.file.entries.filter { !$0.name.hasPrefix("optimizer.") }
+  let others = saved.file.entries.count - weights.count
+  let width = weights.map(\.name.count).max() ?? 0
+  lines.append(
+    "  tensors         \(weights.count)"
+      + (others > 0 ? ", and \(others) of the optimizer's state" : ""))
+  for entry in weights {
+    lines.append(
+      "    \(Format.aligned(entry.name, to: width))  \(entry.dtype.rawValue)  \(entry.shape)")
   }
   Terminal.output.write(lines.joined(separator: "\n") + "\n")
   return 0

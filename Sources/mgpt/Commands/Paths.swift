@@ -19,6 +19,13 @@ func isFolder(_ path: String) -> Bool {
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
+/// Whether two paths lead to one folder that exists.
+func isSameFolder(_ first: String, _ second: String) -> Bool {
+  var (one, other) = (stat(), stat())
+  return stat(first, &one) == 0 && stat(second, &other) == 0 && one.st_ino == other.st_ino
+    && one.st_dev == other.st_dev
+}
+
 /// The folder of `path`: everything before the last slash, or ".".
 func parentFolder(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }
@@ -32,6 +39,16 @@ func stem(of path: String) -> String {
   return String(name[..<dot])
 }
 
+/// The part of `path`, itself or a folder above it, that is in the way of a folder: a file.
+func fileInPlaceOfFolder(_ path: String) -> String? {
+  var path = path
+  while path != "." && path != "/" && !path.isEmpty {
+    if fileExists(path) { return isFolder(path) ? nil : path }
+    path = parentFolder(of: path)
+  }
+  return nil
+}
+
 /// Makes `path` and the folders above it.
 func makeFolder(_ path: String) throws(FileError) {
   if path.isEmpty || isFolder(path) { return }
@@ -39,5 +56,11 @@ func makeFolder(_ path: String) throws(FileError) {
   if mkdir(path, 0o777) != 0 && errno != EEXIST {
     throw .notCreatable(path: path, code: errno)
   }
-  if !isFolder(path) { throw .notCreatable(path: path, code: ENOTDIR) }
+  if !isFolder(path) { throw .notCreatable(path: path, code: EEXIST) }
+}
+
+/// Makes `folder` and makes sure that `file` can be made in it.
+func makeWritableFolder(_ folder: String, for file: String) throws(FileError) {
+  try makeFolder(folder)
+  if access(folder, W_OK | X_OK) != 0 { throw .notCreatable(path: file, code: errno) }
 }

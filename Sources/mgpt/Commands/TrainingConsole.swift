@@ -21,8 +21,7 @@ final class TrainingConsole: TrainingObserver {
   private var metrics: MetricsWriter
   private var history: MetricsHistory
   private var lastStep: StepReport?
-  /// Standard output is gone: the run ends in order, with its checkpoint saved.
-  private var outputFailed = false
+  private let output = OutputState()
 
   /// Opens the metrics files of `folder`, which must exist; a resumed run goes on in them.
   init(
@@ -42,10 +41,15 @@ final class TrainingConsole: TrainingObserver {
       environment: { name in getenv(name).map { String(cString: $0) } })
     display = ProgressDisplay(
       style: style, logInterval: logEvery, width: { terminal.width },
-      write: { _ = terminal.attempt($0) })
+      write: { [output] in output.note(terminal.attempt($0), of: terminal) })
   }
 
-  var shouldStop: Bool { Signals.received != nil || outputFailed }
+  /// The `errno` of the first failure of standard output; 0 if there was none.
+  ///
+  /// When it is gone the run ends in order, with its checkpoint saved.
+  var outputFailure: Int32 { output.failure }
+
+  var shouldStop: Bool { Signals.received != nil || output.failure != 0 }
 
   func didStep(_ report: StepReport) throws {
     if !quiet && !json { display.update(report, at: SystemInfo.seconds) }
@@ -69,7 +73,9 @@ final class TrainingConsole: TrainingObserver {
   private func record(_ record: MetricsRecord) throws {
     history.append(record)
     try metrics.append(record)
-    if json && Terminal.output.attempt(jsonLine(record.json) + "\n") != 0 { outputFailed = true }
+    if json {
+      output.note(Terminal.output.attempt(jsonLine(record.json) + "\n"), of: .output)
+    }
   }
 
   /// Leaves the live line; call it once, however the run ended.
@@ -89,6 +95,16 @@ final class TrainingConsole: TrainingObserver {
   private func indented(_ text: String) -> String {
     printableText(text).split(separator: "\n", omittingEmptySubsequences: false)
       .map { "    " + $0 }.joined(separator: "\n")
+  }
+}
+
+/// Whether standard output still takes what is written; shared with the display's closure.
+private final class OutputState {
+  private(set) var failure: Int32 = 0
+
+  /// Failures of standard error don't count: nobody can be told.
+  func note(_ result: Int32, of terminal: Terminal) {
+    if failure == 0 && terminal.descriptor == Terminal.output.descriptor { failure = result }
   }
 }
 

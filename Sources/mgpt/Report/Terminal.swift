@@ -33,6 +33,11 @@ struct Terminal: Sendable {
   func write(_ text: String) {
     let failure = attempt(text)
     if failure == 0 || descriptor == Terminal.error.descriptor { return }
+    exitBecauseOf(failure)
+  }
+
+  /// Ends the process as `write` does after `failure`, an `errno`.
+  func exitBecauseOf(_ failure: Int32) -> Never {
     if failure == EPIPE { exit(128 + SIGPIPE) }
     _ = Terminal.error.attempt(
       "mgpt: can't write to standard output: \(describe(systemError: failure)). "

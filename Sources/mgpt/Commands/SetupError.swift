@@ -1,0 +1,53 @@
+// What keeps a command from starting, beyond what its files and its sizes say themselves.
+
+import MicroGPT
+
+/// Why a run can't be set up.
+enum SetupError: UserFacingError, Equatable {
+  case folderInUse(folder: String, file: String)
+  case missing(flag: String, why: String)
+  case otherModel(option: String, found: String, expected: String, path: String)
+  case finished(step: Int, steps: Int, path: String)
+  case noSuchRun(path: String)
+  case noSuchModel(path: String)
+  case notAFolder(folder: String, file: String)
+  case notText(path: String, byte: UInt8, offset: Int)
+
+  var exitCode: ExitCode {
+    switch self {
+    case .folderInUse, .notAFolder: .cantCreate
+    case .missing: .usage
+    case .otherModel, .finished: .config
+    case .noSuchRun, .noSuchModel: .noInput
+    case .notText: .data
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .folderInUse(let folder, let file):
+      "\(folder) already holds a run. Found \(file). Use --resume \(folder) to go on, another "
+        + "--out, or --force to replace it."
+    case .notAFolder(let folder, let file):
+      "the run folder \(folder) can't be made. Found a file at \(file), expected a folder or "
+        + "nothing. Use another --out."
+    case .missing(let flag, let why):
+      "\(flag) is missing: \(why)."
+    case .otherModel(let option, let found, let expected, let path):
+      "\(option) differs from the run in \(path). Found \(found), expected \(expected). Leave "
+        + "\(option) out to resume, or start a new run without --resume."
+    case .finished(let step, let steps, let path):
+      "the run in \(path) is complete. Found \(step) of \(steps) steps. Use a larger --steps to "
+        + "go on."
+    case .noSuchRun(let path):
+      "nothing to resume in \(path). Found no last.safetensors there. Give a checkpoint file or the "
+        + "folder of a run."
+    case .noSuchModel(let path):
+      "no model in \(path). Found neither best.safetensors nor last.safetensors there. Give a "
+        + "checkpoint file or the folder of a run."
+    case .notText(let path, let byte, let offset):
+      "\(path) is not valid UTF-8: byte 0x\(String(byte, radix: 16, uppercase: true)) at offset "
+        + "\(offset). A model of characters can't read it; convert the file."
+    }
+  }
+}

@@ -1,0 +1,107 @@
+// What `mgpt train` says before and after a run, and what `--plan` prints. The lines in between are
+// in Report/ProgressLine.swift.
+
+import MicroGPT
+
+/// The words around one run.
+struct TrainWords {
+  let setup: TrainSetup
+  let compute: Compute
+
+  /// The model in one line.
+  var model: String {
+    let c = setup.architecture
+    return "\(c.family.rawValue), \(counted(c.layerCount, "layer")), width \(c.modelWidth), "
+      + "\(counted(c.headCount, "head")), context \(c.contextLength), "
+      + "\(Format.count(setup.estimate.parameterCount)) parameters"
+  }
+
+  /// What is known before the first step.
+  func introduction(_ trainer: Trainer, peak: Double) -> String {
+    var lines = ["model    \(model)", "data     \(data)", "run      \(run)"]
+    lines.append(
+      "machine  \(counted(compute.threadCount, "thread")), \(compute.backEnd), measured peak "
+        + "\(Format.fixed(peak / 1e9, decimals: 0)) GFLOP/s")
+    lines.append("memory   \(memory)")
+    lines.append("time     \(time(trainer))")
+    lines += setup.notes.map { "note     \($0)" }
+    if let path = setup.resumed?.path {
+      lines.append("resumed  \(path), after step \(trainer.step)")
+    }
+    lines.append("folder   \(setup.folder)")
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  private var data: String {
+    let unit = setup.corpus.layout == .documents ? "a document per line" : "one stream"
+    return "\(setup.options.source.path): "
+      + "\(Format.count(setup.corpus.training.tokenCount)) training and "
+      + "\(Format.count(setup.corpus.validation.tokenCount)) validation tokens, \(unit), "
+      + "\(setup.tokenizer.kind.rawValue) vocabulary of \(setup.tokenizer.vocabularySize)"
+  }
+
+  private var run: String {
+    let run = setup.configuration
+    let tokens = run.batchSize * setup.architecture.contextLength * run.gradientAccumulation
+    return "\(counted(run.steps, "step")) of \(tokens) tokens, AdamW, learning rate "
+      + "\(run.schedule.maximum) (\(run.schedule.kind.rawValue)), seed \(run.seed)"
+  }
+
+  private var memory: String {
+    "\(Format.bytes(setup.estimate.byteCount)) needed"
+      + (SystemInfo.availableMemoryByteCount.map { ", \(Format.bytes($0)) available" } ?? "")
+  }
+
+  private func time(_ trainer: Trainer) -> String {
+    let steps = setup.configuration.steps - trainer.step
+    let seconds = trainer.measureStepSeconds() * Double(steps)
+    let words = seconds < 1 ? "less than a second" : "about \(Format.duration(seconds))"
+    return "\(words), evaluations not counted"
+  }
+
+  /// What to do next.
+  func conclusion(_ end: TrainingRun.End, _ run: TrainingRun, _ trainer: Trainer) -> String {
+    let options = setup.options
+    if end == .stopped {
+      return "stopped after step \(trainer.step) and saved. Go on with: mgpt train --resume "
+        + "\(quotedIfNeeded(options.lastPath))\n"
+    }
+    var lines: [String] = []
+    if let loss = run.progress.bestLoss, let step = run.progress.bestStep {
+      lines.append(
+        "best validation loss \(Format.fixed(loss, decimals: 4)) nats/token, at step \(step)")
+    }
+    let model = fileExists(options.bestPath) ? options.bestPath : options.lastPath
+    lines.append("Generate with: mgpt generate --model \(quotedIfNeeded(model))")
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// What `--plan` prints: parameters, memory arena by arena, time. *Throws* if memory lacks for the
+  /// measurement of the time, which is left out where the plan doesn't fit.
+  func plan() throws -> String {
+    let estimate = setup.estimate
+    var lines = ["model    \(model)", "data     \(data)", "run      \(run)", "memory   \(memory)"]
+    let width = estimate.parts.map(\.name.count).max() ?? 0
+    for part in estimate.parts {
+      lines.append(
+        "  " + Format.aligned(part.name, to: width + 1)
+          + Format.padded(Format.bytes(part.byteCount), to: 8)
+          + Format.padded("\(part.byteCount) bytes", to: 22))
+    }
+    if estimate.byteCount > SystemInfo.availableMemoryByteCount ?? Int.max {
+      lines.append("It does not fit into the memory that is available.")
+    } else {
+      let trainer = try Trainer(
+        model: setup.makeModel(), configuration: setup.configuration,
+        training: setup.corpus.training, compute: compute)
+      lines.append("time     \(time(trainer))")
+    }
+    lines += setup.notes.map { "note     \($0)" }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+/// "1 layer", "2 layers".
+func counted(_ count: Int, _ noun: String) -> String {
+  "\(count) \(noun)\(count == 1 ? "" : "s")"
+}

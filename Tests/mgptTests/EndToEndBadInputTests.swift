@@ -1,0 +1,338 @@
+// Input that can't work: one line on standard error, word for word, the right exit code, and every
+// file as it was. Full disks and permissions: EndToEndDiskTests.swift.
+
+import MicroGPT
+import Testing
+
+@testable import mgpt
+
+/// A command line, how it ends, and what it says after "mgpt: " or "mgpt COMMAND: ".
+struct BadCase: CustomTestStringConvertible, Sendable {
+  let line: String
+  let code: Int32
+  let message: String
+  var testDescription: String { line }
+
+  init(_ line: String, _ code: Int32, _ message: String) {
+    (self.line, self.code, self.message) = (line, code, message)
+  }
+
+  /// Runs it and compares everything.
+  func check(_ here: Workspace, folders: [String], environment: [String: String] = [:]) throws {
+    let before = folders.map { here.contents($0) }
+    let run = try here.mgpt(line, environment: environment)
+    #expect(run.code == code, "\(line)")
+    #expect(run.error == "mgpt\(message)\n", "\(line)")
+    #expect(run.output == "", "\(line)")
+    for (folder, files) in zip(folders, before) {
+      let isSame = here.contents(folder) == files
+      #expect(isSame, "\(folder) was changed")
+    }
+    #expect(here.list("new").isEmpty)
+  }
+}
+
+@Suite struct EndToEndBadInputTests {
+  private static let texts: [BadCase] = [
+    BadCase(
+      "train --data empty.txt", 65,
+      ": empty.txt is empty. Found 0 bytes, expected text. Give another file."),
+    BadCase(
+      "train --data short.txt", 65,
+      ": short.txt is too short for a context of 8. Found 8 tokens in the training split, expected "
+        + "at least 9. Use a longer text."),
+    BadCase(
+      "train --data short.txt --context 4", 65,
+      ": short.txt is too short for a context of 4. Found 1 token in the validation split, expected "
+        + "at least 5. Use a longer text."),
+    BadCase(
+      "train --data latin1.txt", 65,
+      ": latin1.txt is not valid UTF-8: byte 0xE9 at offset 3. Use --tokenizer byte, or convert "
+        + "the file."),
+    BadCase(
+      "train --data .", 66, ": . is a directory. Expected a text file. Name a file inside it."),
+    BadCase(
+      "train --data none.txt", 66,
+      ": none.txt does not exist. Check the name, or give another file."),
+    BadCase(
+      "train --data blank.txt --layout documents", 65,
+      ": blank.txt has too few documents. Found 0 non-blank lines, expected at least 2. Add lines, "
+        + "or give another file."),
+    BadCase(
+      "eval --model run --data empty.txt", 65,
+      ": empty.txt is empty. Found 0 bytes, expected text. Give another file."),
+    BadCase(
+      "eval --model run --data latin1.txt", 65,
+      ": latin1.txt is not valid UTF-8: byte 0xE9 at offset 3. A model of characters can't read it; "
+        + "convert the file."),
+  ]
+
+  @Test func texts() throws {
+    let here = try trained()
+    here.write("", to: "empty.txt")
+    here.write("ten bytes", to: "short.txt")
+    here.write(Array("caf".utf8) + [0xE9] + Array(" noir ".utf8), to: "latin1.txt")
+    here.write("\n \n\n", to: "blank.txt")
+    for bad in Self.texts {
+      let isTrain = bad.line.hasPrefix("train")
+      let isSized = bad.line.contains("--context")
+      let sizes = " --layers 1 --embed-dim 16 --heads 2" + (isSized ? "" : " --context 8")
+      try BadCase(bad.line + (isTrain ? " --out new" + sizes : ""), bad.code, bad.message)
+        .check(here, folders: ["run"])
+    }
+  }
+
+  private static let sizes: [BadCase] = [
+    BadCase(
+      "--heads 3 --embed-dim 128", 78,
+      ": --embed-dim must be a multiple of --heads. Found --embed-dim 128 with --heads 3. Use "
+        + "--embed-dim 126 or 129, or other --heads."),
+    BadCase(
+      "--layers 0", 64,
+      " train: bad value for --layers. Found \"0\", expected a whole number from 1 to 1024. "
+        + "Example: --layers 4"),
+    BadCase(
+      "--context -8", 64,
+      " train: bad value for --context. Found \"-8\", expected a whole number from 1 to 1048576. "
+        + "Example: --context 64"),
+    BadCase(
+      "--embed-dim 1e12", 64,
+      " train: bad value for --embed-dim. Found \"1e12\", expected a whole number from 1 to 65536. "
+        + "Example: --embed-dim 128"),
+    BadCase(
+      "--steps 99999999999999999999", 64,
+      " train: bad value for --steps. Found \"99999999999999999999\", expected a whole number from "
+        + "1 to 1000000000. Example: --steps 2000"),
+    BadCase(
+      "--lr nan", 64,
+      " train: bad value for --lr. Found \"nan\", expected a number above 0 and at most 10. "
+        + "Example: --lr 3e-3"),
+    BadCase(
+      "--threads 0", 64,
+      " train: bad value for --threads. Found \"0\", expected a whole number from 1 to 256. "
+        + "Example: --threads 4"),
+    BadCase(
+      "--preset huge", 78,
+      ": unknown --preset. Found \"huge\", expected one of: tiny, micro, small, medium, large, xl, "
+        + "xxl, nanogpt-cpu, gpt2, microgpt."),
+    BadCase(
+      "--lr 1e-3 --min-lr 2e-3", 78,
+      ": --min-lr is out of range. Found 0.002, expected at most --lr 0.001."),
+    BadCase(
+      "--bach-size 4", 64, " train: unknown option --bach-size. Did you mean --batch-size?"),
+  ]
+
+  @Test(arguments: sizes) func impossibleSizes(_ bad: BadCase) throws {
+    let here = try Workspace()
+    try BadCase("train --data text.txt --out new \(bad.line)", bad.code, bad.message)
+      .check(here, folders: ["."])
+  }
+
+  /// Figures, at once, before anything is reserved; and no size is too large for the arithmetic.
+  @Test(arguments: [
+    "--layers 200 --embed-dim 8192 --heads 64",
+    "--layers 1024 --embed-dim 65536 --heads 1024",
+    "--layers 1024 --embed-dim 65536 --heads 1 --hidden-dim 1048576 --batch-size 65536 --context "
+      + "900 --grad-accum 65536 --force",
+  ])
+  func modelsTooLargeForAnyMachine(_ sizes: String) throws {
+    let here = try Workspace()
+    let start = SystemInfo.seconds
+    let run = try here.mgpt("train --data text.txt --out new \(sizes)")
+    #expect(SystemInfo.seconds - start < 10)
+    #expect(run.code == 69)
+    #expect(run.output == "" && run.lines.isEmpty)
+    #expect(run.error.hasPrefix("mgpt: not enough memory: "))
+    #expect(run.error.contains(" MiB needed, "))
+    #expect(
+      run.error.hasSuffix(
+        " MiB available. Use a smaller --batch-size with --grad-accum, a smaller --context or "
+          + "--embed-dim; --force tries anyway.\n"))
+    #expect(here.list("new").isEmpty)
+  }
+
+  @Test func instructionSets() throws {
+    let here = try Workspace()
+    let run = "train --data text.txt --out new \(tiny)"
+    let foo = try here.mgpt(run, environment: ["MGPT_ISA": "foo"])
+    #expect(foo.code == 69)
+    #expect(
+      foo.error.hasPrefix("mgpt: MGPT_ISA names no back end. Found \"foo\", expected one of: "))
+    #expect(foo.error.hasSuffix(". Unset MGPT_ISA to use the best one.\n"))
+    #if arch(x86_64)
+      let (other, own) = ("neon", "scalar")
+    #else
+      let (other, own) = ("avx2", "scalar")
+    #endif
+    let wrong = try here.mgpt(run, environment: ["MGPT_ISA": other])
+    #expect(wrong.code == 69)
+    #expect(
+      wrong.error.hasPrefix(
+        "mgpt: MGPT_ISA=\(other) can't run here: this processor architecture lacks it. "))
+    #expect(here.list("new").isEmpty)
+    let right = try here.mgpt(run + " --steps 5", environment: ["MGPT_ISA": own])
+    #expect(right.code == 0 && right.output.contains("threads, scalar, "))
+  }
+
+  /// The update overflows at step 10, while the loss is a number still.
+  @Test func aLossThatIsNotANumber() throws {
+    let here = try Workspace()
+    let run = try here.mgpt(
+      "train --data text.txt --out run \(tiny) --steps 40 --lr 10 --weight-decay 10 --grad-clip 0 "
+        + "--warmup 0 --save-every 3 --eval-every 0 --quiet")
+    #expect(run.code == 1)
+    #expect(
+      run.error
+        == "mgpt: the size of the weights is not a number at step 12; the checkpoint "
+        + "of step 9 is kept. Found a learning rate of 10.0. Try --lr 2.5, a longer --warmup, or "
+        + "--grad-clip 1.\n")
+    #expect(try here.mgpt("generate --model run --max-tokens 5").code == 0)
+    // The advice works: the run goes on from there.
+    let saved = try TrainingCheckpoint.step(
+      of: ModelFile(path: "\(here.path)/run/last.safetensors").file)
+    #expect(saved == 9)
+    let never = try here.mgpt(
+      "train --data text.txt --out run2 \(tiny) --steps 40 --lr 10 --weight-decay 10 --grad-clip 0 "
+        + "--warmup 0 --eval-every 0 --quiet")
+    #expect(never.code == 1)
+    #expect(never.error.contains(" is not a number at step "))
+    #expect(
+      never.error.contains("; nothing was saved yet. Found a learning rate of 10.0. Try --lr 2.5"))
+    #expect(here.list("run2") == ["metrics.csv", "metrics.jsonl"])
+  }
+
+  private static let resumes: [BadCase] = [
+    BadCase(
+      "--layers 2", 78,
+      ": --layers differs from the run in run/last.safetensors. Found 2, expected 1. Leave --layers "
+        + "out to resume, or start a new run without --resume."),
+    BadCase(
+      "--tokenizer byte", 78,
+      ": --tokenizer differs from the run in run/last.safetensors. Found byte, expected char. Leave "
+        + "--tokenizer out to resume, or start a new run without --resume."),
+    BadCase(
+      "--preset micro", 78,
+      ": --preset differs from the run in run/last.safetensors. Found micro, expected 1 layers, 2 "
+        + "heads, width 16. Leave --preset out to resume, or start a new run without --resume."),
+    BadCase(
+      "--val-fraction 0.2", 78,
+      ": --val-fraction differs from the run in run/last.safetensors. Found 0.2, expected 0.1. Leave "
+        + "--val-fraction out to resume, or start a new run without --resume."),
+    BadCase(
+      "--steps 20", 78,
+      ": the run in run/last.safetensors is complete. Found 20 of 20 steps. Use a larger --steps to "
+        + "go on."),
+    BadCase(
+      "--data names.txt", 65,
+      ": The data are not those of the saved run: the number of training tokens differs. Found "
+        + "708, expected 15921. Resume with the data and the tokenizer of that run."),
+    BadCase(
+      "--out text.txt/deep", 73,
+      ": the run folder text.txt/deep can't be made. Found a file at text.txt, expected a folder or "
+        + "nothing. Use another --out."),
+    BadCase(
+      "--out other", 73,
+      ": other already holds a run. Found other/last.safetensors. Use --resume other to go on, "
+        + "another --out, or --force to replace it."),
+  ]
+
+  @Test func resumesThatDiffer() throws {
+    let here = try trained()
+    #expect(try here.shell("cp -r run other").code == 0)
+    for bad in Self.resumes {
+      let steps = bad.line.contains("--steps") ? "" : "--steps 30 "
+      try BadCase("train --resume run \(steps)\(bad.line)", bad.code, bad.message)
+        .check(here, folders: ["run", "other"])
+    }
+    #expect(try here.shell("mkdir none").code == 0)
+    try BadCase(
+      "train --resume none", 66,
+      ": nothing to resume in none. Found no last.safetensors there. Give a checkpoint file or the "
+        + "folder of a run."
+    ).check(here, folders: ["none"])
+    try BadCase(
+      "generate --model none", 66,
+      ": no model in none. Found neither best.safetensors nor last.safetensors there. Give a "
+        + "checkpoint file or the folder of a run."
+    ).check(here, folders: ["none"])
+    try BadCase(
+      "train --data text.txt --out text.txt", 73,
+      ": the run folder text.txt can't be made. Found a file at text.txt, expected a folder or "
+        + "nothing. Use another --out."
+    ).check(here, folders: ["."])
+  }
+
+  @Test func checkpointsThatAreNone() throws {
+    let here = try trained()
+    let good = try #require(here.bytes("run/last.safetensors"))
+    var flipped = good
+    flipped[good.count - 5] ^= 0x10
+    here.write(flipped, to: "flipped.safetensors")
+    here.write(Array(good[..<30000]), to: "cut.safetensors")
+    here.write([], to: "empty.safetensors")
+    here.write([0x50, 0x4B, 3, 4] + [UInt8](repeating: 0, count: 60), to: "model.pt")
+    here.write(Array("GGUF".utf8) + [UInt8](repeating: 3, count: 60), to: "model.gguf")
+    let header = #"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#
+    here.write(
+      [UInt8(header.utf8.count), 0, 0, 0, 0, 0, 0, 0] + Array(header.utf8) + [0, 0, 0, 0],
+      to: "foreign.safetensors")
+    let tryAnother = "Copy the file again or use another checkpoint."
+    let cases: [(String, Int32, String)] = [
+      (
+        "cut.safetensors", 65,
+        "cut.safetensors is truncated. Found 30000 bytes, expected \(good.count). \(tryAnother)"
+      ),
+      (
+        "empty.safetensors", 66,
+        "empty.safetensors is empty. Found 0 bytes, expected some content. Name another file."
+      ),
+      (
+        "model.pt", 65,
+        "model.pt is not a safetensors file. Found a ZIP archive, as PyTorch's .pt and .pth files "
+          + "are, expected a header length and JSON. Load it in PyTorch and write it with "
+          + "safetensors.torch.save_file."
+      ),
+      (
+        "model.gguf", 65,
+        "model.gguf is not a safetensors file. Found a GGUF file of llama.cpp, expected a header "
+          + "length and JSON. Use the model's original .safetensors file."
+      ),
+      (
+        "text.txt", 65,
+        "text.txt is not a safetensors file. Found text that starts with \"The cat \", expected a "
+          + "header length and JSON. Name a .safetensors file."
+      ),
+      (
+        "foreign.safetensors", 65,
+        "foreign.safetensors has no metadata configuration: mgpt did not write it, or another "
+          + "program dropped it. Name a checkpoint that mgpt wrote."
+      ),
+      (
+        "absent.safetensors", 66,
+        "absent.safetensors does not exist. Check the path; it is relative to the current folder."
+      ),
+    ]
+    let commands = [
+      "train --resume FILE", "generate --model FILE", "eval --model FILE --data text.txt",
+      "inspect FILE",
+    ]
+    for command in commands {
+      for (file, code, message) in cases {
+        let line = command.words.map { $0 == "FILE" ? file : $0 }.joined(separator: " ")
+        try BadCase(line, code, ": \(message)").check(here, folders: ["run"])
+      }
+      let line = command.words.map { $0 == "FILE" ? "flipped.safetensors" : $0 }
+      let run = try here.mgpt(line)
+      #expect(run.code == 65 && run.output == "")
+      #expect(run.error.hasPrefix("mgpt: flipped.safetensors is damaged in tensor "))
+      #expect(run.error.contains(". Found checksum ") && run.error.hasSuffix(". \(tryAnother)\n"))
+    }
+  }
+
+  private func trained() throws -> Workspace {
+    let here = try Workspace()
+    let run = try here.mgpt("train --data text.txt --out run \(tiny) --steps 20 --quiet")
+    try #require(run.code == 0, "\(run.error)")
+    return here
+  }
+}
