@@ -79,8 +79,8 @@ extension Roofline {
     return roofline
   }
 
-  /// Buffers by factors of 2 from half a first-level cache to the last level, then one that no cache holds: twice
-  /// the last level and at least 64 MiB, but at most a quarter of the memory.
+  /// Buffers by factors of 2 from half a first-level cache to the last level, then one that no
+  /// cache holds: twice the last level and at least 64 MiB, but at most a quarter of the memory.
   static func bufferSizes(lastLevelCache: Int, available: Int?) -> [Int] {
     let wanted = max(64 << 20, 2 * lastLevelCache)
     let memory = min(wanted, max((available ?? wanted * 4) / 4, 1 << 20)) / 4096 * 4096
