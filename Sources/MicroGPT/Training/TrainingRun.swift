@@ -1,7 +1,6 @@
 // The course of a run: steps, evaluations, checkpoints, and an orderly end when asked to stop.
 // Shows nothing itself; an observer is told.
 
-
 /// Who watches a run.
 public protocol TrainingObserver: AnyObject {
   /// After every step.
