@@ -20,7 +20,7 @@ struct mg_malloc_counter {
     _Atomic size_t calls;
 };
 
-#if defined(__GLIBC__) && !defined(MG_SANITIZED)
+#if defined(SWIFT_PACKAGE) && defined(__GLIBC__) && !defined(MG_SANITIZED)
 
 /* The allocator itself; memory from it is freed by the C library's own free. */
 extern void *__libc_malloc(size_t size);

@@ -2,8 +2,9 @@
  *
  * The test process's malloc, calloc, realloc, memalign, aligned_alloc and posix_memalign are
  * replaced by ones that count calls on enrolled threads and go on to glibc's own. Tests run in
- * parallel: counting per thread keeps others' allocations out. Compiled out under sanitizers, with
- * musl and on Darwin, where mg_malloc_counts() says no. */
+ * parallel: counting per thread keeps others' allocations out. Only in builds by SwiftPM for glibc
+ * without sanitizers; elsewhere (the static kernel runner, musl, Darwin) nothing is replaced and
+ * mg_malloc_counts() says no. */
 #ifndef MG_MALLOC_COUNT_H
 #define MG_MALLOC_COUNT_H
 #include <stdbool.h>

@@ -83,8 +83,10 @@ private struct RotaryEmbedding: Operation {
   }
 
   func backward(_ step: Step) {
-    step.passGradient(of: output, to: qkv, index: 0)
+    precondition(step.passThroughHoldsGradient, "nothing depends on the rotated tensor")
+    // Turned back in place first: the gradient of qkv may already hold that of others who read it.
     var rope = description(step)
-    mg_rope_backward(step.context, &rope, step.floats(output), step.gradient(qkv))
+    mg_rope_backward(step.context, &rope, step.floats(output), step.gradient(output))
+    step.passGradient(of: output, to: qkv, index: 0)
   }
 }
