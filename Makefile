@@ -65,10 +65,11 @@ lint: ## checks formatting, layers, exported symbols, scripts
 	tools/check_exports.sh --self-test && tools/check_exports.sh
 
 docs: ## the library's reference as web pages: .build/docs
-	$(COMPILER)$(SWIFT) package --scratch-path .build/symbols dump-symbol-graph --minimum-access-level public
+	@mkdir -p .build/symbols
+	$(COMPILER)$(SWIFT) build --target MicroGPT --scratch-path .build/documented \
+	  -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir -Xswiftc .build/symbols
 	docc convert --fallback-display-name MicroGPT --fallback-bundle-identifier mgpt.MicroGPT \
-	  --additional-symbol-graph-dir $$(dirname $$(find .build/symbols -name MicroGPT.symbols.json | head -1)) \
-	  --output-dir .build/docs
+	  --additional-symbol-graph-dir .build/symbols --output-dir .build/docs
 
 clean: ## removes everything that was built
 	rm -rf .build
