@@ -76,8 +76,9 @@ struct TrainWords {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// What `--plan` prints: parameters, memory arena by arena, time. *Throws* if memory lacks for the
-  /// measurement of the time, which is left out where the plan doesn't fit.
+  /// What `--plan` prints: parameters, memory arena by arena, time.
+  ///
+  /// *Throws* if memory lacks for measuring the time, which is left out where the plan doesn't fit.
   func plan() throws -> String {
     let estimate = setup.estimate
     var lines = ["model    \(model)", "data     \(data)", "run      \(run)", "memory   \(memory)"]
