@@ -1,4 +1,5 @@
-// A run that is stopped, killed or left alone: what remains, and that it goes on with the same bits.
+// A run that is stopped, killed or left alone: what remains, and that it goes on with the same
+// bits.
 
 import MicroGPT
 import Testing
@@ -83,7 +84,7 @@ import Testing
   @Test func evaluatesOnResumeWhatASignalPrevented() throws {
     let here = try Workspace()
     // The evaluation of the last step takes long, the step does not.
-    here.write(String(repeating: here.text("text.txt"), count: 400), to: "long.txt")
+    here.write(String(repeating: here.text("text.txt"), count: 12), to: "long.txt")
     let child = try here.start(
       "train --data long.txt --val-fraction 0.5 --out run \(tiny) --steps 3 --batch-size 1".words)
     #expect(child.waits { child.output.contains("step 3/3  loss") })

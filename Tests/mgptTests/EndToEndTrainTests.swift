@@ -96,7 +96,7 @@ import Testing
     #expect(here.list("run").isEmpty)
     // Even for a model that no machine holds: figures, at once, and nothing reserved.
     let large = try here.mgpt(
-      "train --data text.txt --layers 200 --embed-dim 8192 --heads 64 --plan")
+      "train --data text.txt --layers 50 --embed-dim 16384 --heads 64 --plan")
     #expect(large.code == 0)
     #expect(large.output.contains("161 B parameters"))
     #expect(large.output.contains("It does not fit into the memory that is available.\n"))

@@ -76,8 +76,8 @@ public final class TrainingRun {
 
   /// Runs to the end or until the observer asks to stop; saves in both cases.
   ///
-  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays. A checkpoint
-  /// is never written of weights that are not numbers.
+  /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays, and none is
+  /// ever written of weights that are not numbers.
   public func run(_ observer: some TrainingObserver) throws -> End {
     let start = SystemInfo.seconds
     // A run that was stopped between a step and its evaluation makes up for it.

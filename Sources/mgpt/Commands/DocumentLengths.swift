@@ -9,7 +9,9 @@ struct DocumentLengths: Equatable {
   /// The longest line; at least 1.
   private(set) var longest = 1
 
-  /// Measures all lines that are not empty. *Cost*: O(bytes).
+  /// Measures all lines that are not empty.
+  ///
+  /// *Cost*: O(bytes).
   init(_ text: [UInt8], _ kind: TokenizerKind) {
     for line in text.split(separator: UInt8(ascii: "\n")) {
       var count = line.last == UInt8(ascii: "\r") ? -1 : 0

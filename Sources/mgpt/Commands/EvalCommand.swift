@@ -39,7 +39,9 @@ private func trainedBatchSize(_ saved: ModelFile) -> Int? {
   try? TrainingCheckpoint.recipe(of: saved.file).batchSize
 }
 
-/// The text as tokens of the model. Unlike in training, another tokenizer is no way out of bad UTF-8.
+/// The text as tokens of the model.
+///
+/// Unlike in training, another tokenizer is no way out of bad UTF-8.
 private func evaluationSplit(_ saved: ModelFile, _ path: String) throws -> TokenSplit {
   let text = try readFile(path)
   do {

@@ -1,4 +1,5 @@
-// A run that goes on: everything comes from its checkpoint; what the command line repeats is compared.
+// A run that goes on: everything comes from its checkpoint; what the command line repeats is
+// compared.
 
 import MicroGPT
 
@@ -95,8 +96,9 @@ extension TrainSetup {
     }
   }
 
-  /// The number of steps and what steers the update may change: a run whose loss ran away goes on
-  /// from its last good checkpoint with a lower rate. Returns a note on each change.
+  /// Applies what may change, the number of steps and what steers the update; notes each change.
+  ///
+  /// A run whose loss ran away goes on from its last good checkpoint with a lower rate.
   private static func change(
     _ recipe: inout TrainingConfiguration, _ asked: TrainOptions, step: Int
   ) -> [String] {

@@ -18,7 +18,9 @@ struct TrainWords {
 
   /// What is known before the first step.
   func introduction(_ trainer: Trainer, peak: Double) -> String {
-    var lines = ["model    \(model)", "data     \(data)", "run      \(run)"]
+    var lines = [
+      "model    \(model)", "data     \(data)", "tokens   \(tokens)", "run      \(run)",
+    ]
     lines.append(
       "machine  \(counted(compute.threadCount, "thread")), \(compute.backEnd), measured peak "
         + "\(Format.fixed(peak / 1e9, decimals: 0)) GFLOP/s")
@@ -34,10 +36,13 @@ struct TrainWords {
 
   private var data: String {
     let unit = setup.corpus.layout == .documents ? "a document per line" : "one stream"
-    return "\(setup.options.source.path): "
-      + "\(Format.count(setup.corpus.training.tokenCount)) training and "
-      + "\(Format.count(setup.corpus.validation.tokenCount)) validation tokens, \(unit), "
-      + "\(setup.tokenizer.kind.rawValue) vocabulary of \(setup.tokenizer.vocabularySize)"
+    return "\(setup.options.source.path), \(unit), \(setup.tokenizer.kind.rawValue) vocabulary of "
+      + "\(setup.tokenizer.vocabularySize)"
+  }
+
+  private var tokens: String {
+    "\(Format.count(setup.corpus.training.tokenCount)) for training, "
+      + "\(Format.count(setup.corpus.validation.tokenCount)) for validation"
   }
 
   private var run: String {
@@ -76,11 +81,15 @@ struct TrainWords {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// What `--plan` prints: parameters, memory arena by arena, time. *Throws* if memory lacks for the
-  /// measurement of the time, which is left out where the plan doesn't fit.
+  /// What `--plan` prints: parameters, memory arena by arena, time.
+  ///
+  /// *Throws* if memory lacks for measuring the time, which is left out where the plan doesn't fit.
   func plan() throws -> String {
     let estimate = setup.estimate
-    var lines = ["model    \(model)", "data     \(data)", "run      \(run)", "memory   \(memory)"]
+    var lines = [
+      "model    \(model)", "data     \(data)", "tokens   \(tokens)", "run      \(run)",
+      "memory   \(memory)",
+    ]
     let width = estimate.parts.map(\.name.count).max() ?? 0
     for part in estimate.parts {
       lines.append(
