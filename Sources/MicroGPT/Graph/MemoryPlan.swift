@@ -157,8 +157,8 @@ struct MemoryPlan: Sendable {
     blocks.append(Block(byteCount: bytes, first: first, last: last))
   }
 
-  /// What a plan claims that no machine can hold: more than any memory, and small enough to be added
-  /// to other such numbers.
+  /// What a plan claims that no machine can hold: more than any memory, and small enough to be
+  /// added to other such numbers.
   static let impossibleByteCount = 1 << 60
 
   private mutating func assignOffsets() {

@@ -1,5 +1,5 @@
-// Running planned graphs: nothing depends on what memory held before, or on other graphs of the same
-// model.
+// Running planned graphs: nothing depends on what memory held before, or on other graphs of the
+// same model.
 import CKernels
 import Testing
 

@@ -150,8 +150,9 @@ import Testing
 
 /// Losses whose logits are computed in chunks of rows.
 @Suite struct ChunkedLossTests {
-  /// 110 rows of 5500 logits: chunks of 96 and 14 rows. Exact formulas instead of differences,
-  /// which would take seconds.
+  /// 110 rows of 5500 logits: chunks of 96 and 14 rows.
+  ///
+  /// Exact formulas instead of differences, which would take seconds.
   @Test(arguments: [Float(0), 4]) func chunks(_ cap: Float) throws {
     let (rows, vocabulary, width) = (110, 5500, 3)
     let compute = try Compute(threadCount: 2)

@@ -46,8 +46,8 @@ import Testing
     #expect(pieces.joined().contains { $0 >= 0x80 })
   }
 
-  /// Text ends before the stop string, whose tokens were generated; a longer text from the same seed
-  /// shows where.
+  /// Text ends before the stop string, whose tokens were generated; a longer text from the same
+  /// seed shows where.
   @Test func stopStrings() throws {
     let small = try SmallGenerator("llama", .byte, context: 32)
     let full = try small.generate("a", layout: .stream, generation(80)).pieces.flatMap { $0 }

@@ -31,8 +31,9 @@ struct GradientCheck {
     return faults
   }
 
-  /// Single entries: all of blocks up to `sample` numbers, else `sample` random ones. The difference
-  /// may be `tolerance` of the block's largest gradient.
+  /// Single entries: all of blocks up to `sample` numbers, else `sample` random ones.
+  ///
+  /// The difference may be `tolerance` of the block's largest gradient.
   func entries(sample: Int, seed: UInt64, tolerance: Double = 1e-4) -> [String] {
     var random = RandomGenerator(seed: seed)
     var faults: [String] = []

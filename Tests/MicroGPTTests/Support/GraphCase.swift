@@ -4,7 +4,9 @@ import Testing
 
 @testable import MicroGPT
 
-/// A small graph that ends in a loss. Everything it is made from is a parameter.
+/// A small graph that ends in a loss.
+///
+/// Everything it is made from is a parameter.
 struct GraphCase: Sendable, CustomTestStringConvertible {
   let name: String
   /// Shapes of the parameters; the head (V, width of the result) is added at the end.

@@ -1,6 +1,6 @@
-// The operations of the model in double precision, by naive loops: what the engine's float32 results
-// and gradients are compared with. Slow on purpose; only forward, because gradients are taken by
-// central differences (GradientCheck.swift).
+// The operations of the model in double precision, by naive loops: what the engine's float32
+// results and gradients are compared with. Slow on purpose; only forward, because gradients are
+// taken by central differences (GradientCheck.swift).
 import Foundation
 
 @testable import MicroGPT
@@ -42,12 +42,12 @@ enum Reference {
   /// x W^T + bias.
   static func linear(_ x: Matrix, _ weight: Matrix, bias: [Double]? = nil) -> Matrix {
     var y = [Double](repeating: 0, count: x.rows * weight.rows)
-    x.values.withUnsafeBufferPointer { x_ in
-      weight.values.withUnsafeBufferPointer { w_ in
+    x.values.withUnsafeBufferPointer { inputs in
+      weight.values.withUnsafeBufferPointer { weights in
         for i in 0..<x.rows {
           for o in 0..<weight.rows {
             var sum = bias?[o] ?? 0
-            for k in 0..<x.columns { sum += x_[i * x.columns + k] * w_[o * x.columns + k] }
+            for k in 0..<x.columns { sum += inputs[i * x.columns + k] * weights[o * x.columns + k] }
             y[i * weight.rows + o] = sum
           }
         }

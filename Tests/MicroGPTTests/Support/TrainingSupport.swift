@@ -10,8 +10,10 @@ enum SmallTexts {
     ["ada", "ben", "clara", "dmitri", "eva", "fay", "gustav", "hal", "ida", "jo", "kim", "lo"]
       .flatMap { [$0, $0 + "lin", "mar" + $0] }.joined(separator: "\n").utf8)
 
-  /// The corpus of a layout, with its tokenizer. Made once: collecting a vocabulary walks over all
-  /// code points, which takes a fifth of a second in debug builds.
+  /// The corpus of a layout, with its tokenizer.
+  ///
+  /// Made once: collecting a vocabulary walks over all code points, which takes a fifth of a second
+  /// in debug builds.
   static func corpus(
     _ layout: CorpusLayout
   ) throws -> (corpus: Corpus, tokenizer: any TextTokenizer) {

@@ -167,7 +167,9 @@ import Testing
     ),
   ]
 
-  /// Files whose checksums are right but whose facts are not. None of them costs memory.
+  /// Files whose checksums are right but whose facts are not.
+  ///
+  /// None of them costs memory.
   @Test(arguments: changes.indices) func wrongFacts(_ index: Int) throws {
     let (words, text, key, value) = Self.changes[index]
     let folder = try TemporaryFolder()
