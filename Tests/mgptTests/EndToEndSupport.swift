@@ -118,6 +118,14 @@ final class Child {
     (self.process, self.outputPath, self.errorPath) = (process, outputPath, errorPath)
   }
 
+  /// A test that failed leaves nothing behind.
+  deinit {
+    if isRunning {
+      kill(process, SIGKILL)
+      _ = reap(process)
+    }
+  }
+
   func send(_ signal: Int32) { kill(process, signal) }
 
   /// What it has printed so far.
@@ -160,50 +168,6 @@ private let prose = (0..<200).map {
 private let names = (0..<120).map {
   ["anna", "ben", "carla", "dora", "emil", "fritz"][$0 % 6] + ["", "a", "ina", "o", "us"][$0 % 5]
 }.joined(separator: "\n")
-
-/// A terminal that nobody looks at.
-final class PseudoTerminal {
-  /// The device for the program.
-  let name: String
-  private let descriptor: Int32
-
-  init?() {
-    #if canImport(Darwin)
-      descriptor = posix_openpt(O_RDWR | O_NOCTTY)
-      guard descriptor >= 0, grantpt(descriptor) == 0, unlockpt(descriptor) == 0,
-        let device = ptsname(descriptor)
-      else { return nil }
-      name = String(cString: device)
-    #else
-      // What unlockpt and ptsname do, which Swift's Glibc doesn't show.
-      descriptor = open("/dev/ptmx", O_RDWR | O_NOCTTY)
-      var (number, locked): (Int32, Int32) = (0, 0)
-      guard descriptor >= 0, ioctl(descriptor, 0x4004_5431, &locked) == 0,
-        ioctl(descriptor, 0x8004_5430, &number) == 0
-      else { return nil }
-      name = "/dev/pts/\(number)"
-    #endif
-    var size = winsize(ws_row: 30, ws_col: 110, ws_xpixel: 0, ws_ypixel: 0)
-    _ = ioctl(descriptor, UInt(TIOCSWINSZ), &size)
-  }
-
-  deinit { close(descriptor) }
-
-  /// What was written to it so far.
-  var screen: String { String(decoding: bytes, as: UTF8.self) }
-  private var bytes: [UInt8] = []
-
-  /// Reads what there is: a writer waits for a reader after 4 KB.
-  func drain() {
-    _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-    var buffer = [UInt8](repeating: 0, count: 65536)
-    while true {
-      let count = read(descriptor, &buffer, buffer.count)
-      if count <= 0 { return }
-      bytes += buffer[..<count]
-    }
-  }
-}
 
 // MARK: - The system
 
