@@ -77,9 +77,12 @@ final class Workspace {
   // MARK: Files
 
   func write(_ bytes: [UInt8], to name: String) {
-    let file = fopen("\(path)/\(name)", "w")
+    guard let file = fopen("\(path)/\(name)", "w") else {
+      Issue.record("\(name) can't be created")
+      return
+    }
     fwrite(bytes, 1, bytes.count, file)
-    if let file { fclose(file) }
+    fclose(file)
   }
 
   func write(_ text: String, to name: String) { write(Array(text.utf8), to: name) }
