@@ -31,14 +31,14 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
 @Suite("MetricsRecord") struct ReportMetricsRecordTests {
   @Test func stepAsJSON() {
     #expect(
-      jsonLine(step(10).json)
+      step(10).json.description
         == #"{"step":10,"loss":2.5,"tokens_per_second":18240.0,"step_ms":42.5,"lr":0.001,"#
         + #""grad_norm":0.75,"peak_rss_bytes":212000000,"elapsed_seconds":1.25}"#)
   }
 
   @Test func evaluationAsJSON() {
     #expect(
-      jsonLine(evaluation(10).json)
+      evaluation(10).json.description
         == #"{"step":10,"val_loss":2.0,"bits_per_byte":2.885,"perplexity":7.389,"#
         + #""peak_rss_bytes":5,"elapsed_seconds":2.0}"#)
   }
@@ -62,20 +62,13 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
     #expect(members.map(\.key).joined(separator: ",") == MetricsRecord.csvHeader)
   }
 
-  @Test func jsonValues() {
-    let value = JSON.object([
-      JSON.Member("a\"\\\n\u{1}é", .array([.null, .bool(true), .number(.nan), .number(1e-9)]))
-    ])
-    #expect(jsonLine(value) == #"{"a\"\\\n\u0001é":[null,true,null,1e-09]}"#)
-  }
-
   @Test(
     arguments: [
       (#"{"step":10,"loss":2.5e-1,"x":null,"s":"a,}b"}"#, ["step": 10, "loss": 0.25]),
       (" { \"step\" : 1 , \"b\" : true } \r", ["step": 1]),
       ("{}", [:]),
       (#"{"step":10,"lo"#, nil), (#"{"step":10"#, nil), (#"{"step":10}{"step":11}"#, nil),
-      (#"{"step":10,}"#, nil), (#"{"step":[1]}"#, nil), (#"{"st\"ep":1}"#, nil), ("[1]", nil),
+      (#"{"step":10,}"#, nil), (#"{"step":[1]}"#, [:]), (#"{"st\"ep":1}"#, ["st\"ep": 1]), ("[1]", nil),
       ("", nil), ("10,2.5", nil), (#"{"step":nan}"#, nil), (#"{"step":}"#, nil), (#"{"s":"#, nil),
     ] as [(String, [String: Double]?)])
   func numbers(line: String, expected: [String: Double]?) {
@@ -116,7 +109,7 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
 
   private func lines(_ records: [MetricsRecord]) -> (json: String, csv: String) {
     (
-      records.map { jsonLine($0.json) + "\n" }.joined(),
+      records.map { "\($0.json)\n" }.joined(),
       MetricsRecord.csvHeader + "\n" + records.map { $0.csv + "\n" }.joined()
     )
   }

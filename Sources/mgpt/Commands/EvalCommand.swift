@@ -23,7 +23,7 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
       "bits_per_byte": .number(result.bitsPerByte), "tokens": .integer(result.tokenCount),
       "bytes": .integer(result.byteCount),
     ]
-    Terminal.output.write(jsonLine(object) + "\n")
+    Terminal.output.write("\(object)\n")
   } else {
     Terminal.output.write(
       "loss \(Format.fixed(result.loss, decimals: 4)) nats/token, perplexity "

@@ -21,7 +21,7 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
       "layout": .string(saved.layout.rawValue), "training": training ?? .null,
       "tensors": .array(tensors),
     ]
-    Terminal.output.write(jsonLine(object) + "\n")
+    Terminal.output.write("\(object)\n")
     return 0
   }
   var lines = [

@@ -74,7 +74,7 @@ final class TrainingConsole: TrainingObserver {
     history.append(record)
     try metrics.append(record)
     if json {
-      output.note(Terminal.output.attempt(jsonLine(record.json) + "\n"), of: .output)
+      output.note(Terminal.output.attempt("\(record.json)\n"), of: .output)
     }
   }
 

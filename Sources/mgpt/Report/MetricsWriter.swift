@@ -68,7 +68,7 @@ struct MetricsWriter: ~Copyable {
 
   /// Appends one record to both files.
   mutating func append(_ record: MetricsRecord) throws(MetricsError) {
-    try jsonFile.append(jsonLine(record.json))
+    try jsonFile.append("\(record.json)")
     try csvFile.append(record.csv)
   }
 
