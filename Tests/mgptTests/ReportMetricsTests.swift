@@ -68,7 +68,8 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
       (" { \"step\" : 1 , \"b\" : true } \r", ["step": 1]),
       ("{}", [:]),
       (#"{"step":10,"lo"#, nil), (#"{"step":10"#, nil), (#"{"step":10}{"step":11}"#, nil),
-      (#"{"step":10,}"#, nil), (#"{"step":[1]}"#, [:]), (#"{"st\"ep":1}"#, ["st\"ep": 1]), ("[1]", nil),
+      (#"{"step":10,}"#, nil), (#"{"step":[1]}"#, [:]), (#"{"st\"ep":1}"#, ["st\"ep": 1]),
+      ("[1]", nil),
       ("", nil), ("10,2.5", nil), (#"{"step":nan}"#, nil), (#"{"step":}"#, nil), (#"{"s":"#, nil),
     ] as [(String, [String: Double]?)])
   func numbers(line: String, expected: [String: Double]?) {
