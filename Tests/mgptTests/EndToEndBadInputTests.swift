@@ -86,7 +86,7 @@ struct BadCase: CustomTestStringConvertible, Sendable {
     BadCase(
       "--heads 3 --embed-dim 128", 78,
       ": --embed-dim must be a multiple of --heads. Found --embed-dim 128 with --heads 3. Use "
-        + "--embed-dim 126 or 129, or other --heads."),
+        + "--embed-dim 126 or 132, or other --heads."),
     BadCase(
       "--layers 0", 64,
       " train: bad value for --layers. Found \"0\", expected a whole number from 1 to 1024. "

@@ -115,7 +115,9 @@ extension ModelConfiguration {
         option: name, found: "\(value)", range: "\(range.lowerBound) to \(range.upperBound)")
     }
     if modelWidth % headCount != 0 {
-      throw .notDivisible(width: modelWidth, heads: headCount)
+      // Rotary positions also need an even head width: don't advise what fails next.
+      let step = position == .rope ? 2 * headCount : headCount
+      throw .notDivisible(width: modelWidth, heads: headCount, step: step)
     }
     if headCount % keyValueHeadCount != 0 {
       throw .keyValueHeads(heads: headCount, keyValueHeads: keyValueHeadCount)
@@ -141,7 +143,8 @@ extension ModelConfiguration {
 /// Why a configuration is impossible.
 public enum ConfigurationError: UserFacingError, Equatable {
   case outOfRange(option: String, found: String, range: String)
-  case notDivisible(width: Int, heads: Int)
+  /// `step`: what the width must be a multiple of, all conditions together.
+  case notDivisible(width: Int, heads: Int, step: Int)
   case keyValueHeads(heads: Int, keyValueHeads: Int)
   case oddHeadWidth(width: Int, heads: Int)
   case contradiction(String)
@@ -156,10 +159,10 @@ public enum ConfigurationError: UserFacingError, Equatable {
     switch self {
     case .outOfRange(let option, let found, let range):
       return "\(option) is out of range. Found \(found), expected \(range)."
-    case .notDivisible(let width, let heads):
-      let lower = max(width / heads, 1) * heads
+    case .notDivisible(let width, let heads, let step):
+      let lower = max(width / step, 1) * step
       return "--embed-dim must be a multiple of --heads. Found --embed-dim \(width) with --heads "
-        + "\(heads). Use --embed-dim \(lower) or \(lower + heads), or other --heads."
+        + "\(heads). Use --embed-dim \(lower) or \(lower + step), or other --heads."
     case .keyValueHeads(let heads, let keyValueHeads):
       return "--kv-heads must divide --heads. Found --kv-heads \(keyValueHeads) with --heads "
         + "\(heads). Use --kv-heads \(heads) or 1."

@@ -86,7 +86,7 @@ import Testing
   static let impossible: [(String, Change)] = [
     (
       "--embed-dim must be a multiple of --heads. Found --embed-dim 128 with --heads 3. Use "
-        + "--embed-dim 126 or 129, or other --heads.",
+        + "--embed-dim 126 or 132, or other --heads.",
       {
         $0.modelWidth = 128
         ($0.headCount, $0.keyValueHeadCount) = (3, 3)

@@ -52,7 +52,7 @@ import Testing
 
   @Test func impossibleSizes() throws {
     let compute = try Compute(threadCount: 1)
-    #expect(throws: ConfigurationError.notDivisible(width: 16, heads: 3)) {
+    #expect(throws: ConfigurationError.notDivisible(width: 16, heads: 3, step: 3)) {
       try benchmark(heads: 3).run(compute)
     }
     var huge = benchmark()

@@ -115,7 +115,7 @@ import Testing
     ),
     (
       "78 --embed-dim must be a multiple of --heads. Found --embed-dim 12 with --heads 5. Use "
-        + "--embed-dim 10 or 15, or other --heads.", "configuration", "heads", 5
+        + "--embed-dim 10 or 20, or other --heads.", "configuration", "heads", 5
     ),
     (
       "78 --layers is out of range. Found 1000000000000, expected 1 to 1024.", "configuration",
