@@ -148,12 +148,14 @@ public final class TrainingRun {
     // The best one first: a crash in between leaves an older last checkpoint, whose run will come
     // to the same best one again.
     if isBest { try save(to: options.bestPath) }
-    try save()
+    // The record before the checkpoint that calls the step evaluated: a crash in between repeats the
+    // evaluation, and the resumed run cuts the record off; the other way round it would be lost.
     try observer.didEvaluate(
       EvaluationReport(
         step: trainer.step, loss: result.loss, perplexity: result.perplexity,
         bitsPerByte: result.bitsPerByte, tokenCount: result.tokenCount, isBest: isBest),
       sample: try sample())
+    try save()
   }
 
   private func save() throws {
