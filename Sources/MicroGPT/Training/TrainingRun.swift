@@ -148,7 +148,7 @@ public final class TrainingRun {
     // The best one first: a crash in between leaves an older last checkpoint, whose run will come
     // to the same best one again.
     if isBest { try save(to: options.bestPath) }
-    // The record before the checkpoint that calls the step evaluated: a crash in between repeats the
+    // The record before the checkpoint that calls the step evaluated: a crash between repeats the
     // evaluation, and the resumed run cuts the record off; the other way round it would be lost.
     try observer.didEvaluate(
       EvaluationReport(
