@@ -15,6 +15,8 @@ final class Executor {
   private let owners: [Arena]
   private let operations: [any Operation]
   private let values: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+  /// Where values lie from the first moment of backward on.
+  private let lateValues: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   private let gradients: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
 
   /// Reserves the graph's memory.
@@ -39,6 +41,8 @@ final class Executor {
     let count = graph.tensors.count
     values = .allocate(capacity: count)
     values.initialize(repeating: nil, count: count)
+    lateValues = .allocate(capacity: count)
+    lateValues.initialize(repeating: nil, count: count)
     gradients = .allocate(capacity: count)
     gradients.initialize(repeating: nil, count: count)
     for (id, role) in graph.roles.enumerated() {
@@ -54,12 +58,14 @@ final class Executor {
           (arena.base + plan.blocks[$0].offset).assumingMemoryBound(to: Float.self)
         }
       }
+      lateValues[id] = plan.lateValueBlock[id].map { arena.base + plan.blocks[$0].offset } ?? values[id]
       if case .constant(let constant) = role { fill(constant, at: values[id]) }
     }
   }
 
   deinit {
     values.deallocate()
+    lateValues.deallocate()
     gradients.deallocate()
     state.deallocate()
   }
@@ -83,14 +89,20 @@ final class Executor {
   }
 
   /// Runs the backward of all operations in reverse order; adds into the gradient block.
+  ///
+  /// Segments that were not kept run forward once more in front of their backward.
   func backward() {
     precondition(graph.isTraining, "backward of a graph recorded for inference")
     var step = makeStep()
-    var t = operations.count
-    while t > 0 {
-      t -= 1
-      step.accumulateBits = plan.accumulateBits[t]
-      operations[t].backward(step)
+    step.values = UnsafePointer(lateValues)
+    for m in operations.count..<plan.schedule.moments.count {
+      let moment = plan.schedule.moments[m]
+      if moment.direction == .recompute {
+        operations[moment.operation].forward(step)
+      } else {
+        step.accumulateBits = plan.accumulateBits[moment.operation]
+        operations[moment.operation].backward(step)
+      }
     }
   }
 

@@ -31,6 +31,11 @@ struct Graph: Sendable {
   private(set) var operations: [any Operation] = []
   /// Tensors that must still hold their values after the run.
   private(set) var kept: Set<Int> = []
+  /// Ranges of operations whose values backward computes once more instead of keeping them.
+  private(set) var segments: [Range<Int>] = []
+  /// Operations before this one belong to a segment and don't fuse with what follows it.
+  private var fusionBarrier = 0
+  private var segmentStart: Int?
 
   init(isTraining: Bool) { self.isTraining = isTraining }
 
@@ -69,6 +74,25 @@ struct Graph: Sendable {
 
   /// Adds an operation at the end.
   mutating func append(_ operation: any Operation) { operations.append(operation) }
+
+  /// The operation recorded last, if one that follows may take over its work (fusion).
+  var fusible: (any Operation)? { operations.count > fusionBarrier ? operations.last : nil }
+
+  /// Begins a segment: of what is recorded until `endSegment`, only what later operations read is
+  /// kept for backward, and the rest is computed again then, with the same bits.
+  mutating func beginSegment() {
+    precondition(segmentStart == nil, "segments within segments")
+    segmentStart = operations.count
+    fusionBarrier = operations.count
+  }
+
+  /// Ends the segment.
+  mutating func endSegment() {
+    guard let first = segmentStart else { preconditionFailure("no segment was begun") }
+    if isTraining && operations.count > first { segments.append(first..<operations.count) }
+    segmentStart = nil
+    fusionBarrier = operations.count
+  }
 
   /// Replaces the last operation by one that does its work too (fusion).
   mutating func replaceLast(with operation: any Operation) {

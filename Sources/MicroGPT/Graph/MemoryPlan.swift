@@ -1,8 +1,8 @@
 // Where activations and their gradients lie: lifetimes from the recorded order, then offsets,
 // largest first at the lowest free place. Computed before anything is allocated.
 //
-//   time     0 … n-1            n … 2n-1
-//            forward of op t    backward of op 2n-1-t   (training graphs only)
+// Time is counted in moments of the schedule. A tensor that is recomputed has two lives: from its
+// forward to its last use there, and from its second computation to its last use in backward.
 
 /// The placement of every activation and gradient of a graph in one arena.
 struct MemoryPlan: Sendable {
@@ -15,10 +15,14 @@ struct MemoryPlan: Sendable {
     var offset = 0
   }
 
+  /// The order of the moments that blocks live through.
+  let schedule: Schedule
   /// Size of the arena.
   private(set) var byteCount = 0
   /// The block of each tensor's value, by tensor id; nil for parameters and caches.
   private(set) var valueBlock: [Int?]
+  /// The same while recomputing and in backward; differs where a tensor is computed again.
+  private(set) var lateValueBlock: [Int?]
   /// The block of each tensor's gradient; nil where there is none.
   private(set) var gradientBlock: [Int?]
   private(set) var blocks: [Block] = []
@@ -26,7 +30,9 @@ struct MemoryPlan: Sendable {
   private(set) var accumulateBits: [UInt32]
 
   init(_ graph: Graph) {
+    schedule = Schedule(graph)
     valueBlock = Array(repeating: nil, count: graph.tensors.count)
+    lateValueBlock = valueBlock
     gradientBlock = valueBlock
     accumulateBits = Array(repeating: 0, count: graph.operations.count)
     placeValues(graph)
@@ -37,43 +43,53 @@ struct MemoryPlan: Sendable {
   // MARK: Values
 
   private mutating func placeValues(_ graph: Graph) {
-    let count = graph.operations.count
-    let end = graph.isTraining ? 2 * count : count
-    var lastUse = Array(repeating: -1, count: graph.tensors.count)
-    for (t, operation) in graph.operations.enumerated() {
-      for tensor in operation.inputs { lastUse[tensor.id] = max(lastUse[tensor.id], t) }
-      if graph.isTraining {
-        for tensor in operation.saved {
-          lastUse[tensor.id] = max(lastUse[tensor.id], 2 * count - 1 - t)
-        }
-      }
-    }
-    for id in graph.kept { lastUse[id] = end }
+    let uses = LastUses(graph, schedule)
     for (tensor, role) in zip(graph.tensors, graph.roles) {
       switch role {
-      case .input, .constant: add(tensor.id, bytes: tensor.byteCount, first: 0, last: end)
+      case .input, .constant:
+        valueBlock[tensor.id] = addBlock(tensor, first: 0, last: schedule.moments.count)
       case .parameter, .cache, .activation: break
       }
     }
     for (t, operation) in graph.operations.enumerated() {
-      for output in operation.outputs {
-        let last = max(lastUse[output.id], t)
-        let donor = operation.inPlace.first {
-          $0.output == output && lastUse[$0.input.id] <= t
-            && $0.input.byteCount == output.byteCount && isActivation($0.input, graph)
-        }
-        if let donor, let block = valueBlock[donor.input.id] {
-          valueBlock[output.id] = block
-          blocks[block].last = max(blocks[block].last, last)
-        } else {
-          add(output.id, bytes: output.byteCount, first: t, last: last)
-        }
-      }
+      place(operation, at: t, in: \.valueBlock, uses.forward, graph) { _ in true }
       for tensor in operation.workspace {
-        let moment = graph.isTraining ? 2 * count - 1 - t : t
-        add(tensor.id, bytes: tensor.byteCount, first: moment, last: moment)
+        let moment = graph.isTraining ? schedule.backwardMoment[t] : t
+        valueBlock[tensor.id] = addBlock(tensor, first: moment, last: moment)
       }
     }
+    lateValueBlock = valueBlock
+    for id in graph.tensors.indices where schedule.isRecomputed[id] { lateValueBlock[id] = nil }
+    for (t, operation) in graph.operations.enumerated() {
+      guard let moment = schedule.recomputeMoment[t] else { continue }
+      let isRecomputed = schedule.isRecomputed
+      place(operation, at: moment, in: \.lateValueBlock, uses.late, graph) { isRecomputed[$0.id] }
+    }
+  }
+
+  /// Places the outputs that `isPlaced` names of an operation that runs at `moment`.
+  private mutating func place(
+    _ operation: any Operation, at moment: Int, in blockOf: WritableKeyPath<MemoryPlan, [Int?]>,
+    _ lastUse: [Int], _ graph: Graph, where isPlaced: (Tensor) -> Bool
+  ) {
+    for output in operation.outputs where isPlaced(output) {
+      let last = max(lastUse[output.id], moment)
+      let donor = operation.inPlace.first {
+        $0.output == output && lastUse[$0.input.id] <= moment && isPlaced($0.input)
+          && $0.input.byteCount == output.byteCount && isActivation($0.input, graph)
+      }
+      if let donor, let block = self[keyPath: blockOf][donor.input.id] {
+        self[keyPath: blockOf][output.id] = block
+        blocks[block].last = max(blocks[block].last, last)
+      } else {
+        self[keyPath: blockOf][output.id] = addBlock(output, first: moment, last: last)
+      }
+    }
+  }
+
+  private mutating func addBlock(_ tensor: Tensor, first: Int, last: Int) -> Int {
+    blocks.append(Block(byteCount: tensor.byteCount, first: first, last: last))
+    return blocks.count - 1
   }
 
   private func isActivation(_ tensor: Tensor, _ graph: Graph) -> Bool {
@@ -84,7 +100,6 @@ struct MemoryPlan: Sendable {
   // MARK: Gradients
 
   private mutating func placeGradients(_ graph: Graph) {
-    let count = graph.operations.count
     var producer = Array(repeating: -1, count: graph.tensors.count)
     var consumers: [[Int]] = Array(repeating: [], count: graph.tensors.count)
     for (t, operation) in graph.operations.enumerated() {
@@ -93,7 +108,7 @@ struct MemoryPlan: Sendable {
     }
     for t in graph.operations.indices.reversed() {
       let operation = graph.operations[t]
-      let now = 2 * count - 1 - t
+      let now = schedule.backwardMoment[t]
       if let output = operation.passThrough?.output {
         if gradientBlock[output.id] != nil {
           accumulateBits[t] |= Step.passThroughBit
@@ -112,9 +127,9 @@ struct MemoryPlan: Sendable {
           accumulateBits[t] |= 1 << UInt32(i)
         } else if let shared = sharedBlock(input, of: t, graph, producer, consumers) {
           gradientBlock[input.id] = shared
-          blocks[shared].last = max(blocks[shared].last, 2 * count - 1 - producer[input.id])
+          blocks[shared].last = max(blocks[shared].last, schedule.backwardMoment[producer[input.id]])
         } else {
-          let last = 2 * count - 1 - producer[input.id]
+          let last = schedule.backwardMoment[producer[input.id]]
           blocks.append(Block(byteCount: input.byteCount, first: now, last: last))
           gradientBlock[input.id] = blocks.count - 1
         }
@@ -152,11 +167,6 @@ struct MemoryPlan: Sendable {
 
   // MARK: Offsets
 
-  private mutating func add(_ id: Int, bytes: Int, first: Int, last: Int) {
-    valueBlock[id] = blocks.count
-    blocks.append(Block(byteCount: bytes, first: first, last: last))
-  }
-
   /// What a plan claims that no machine can hold: more than any memory, and small enough to be
   /// added to other such numbers.
   static let impossibleByteCount = 1 << 60
@@ -185,5 +195,34 @@ struct MemoryPlan: Sendable {
       byteCount = max(byteCount, offset + size)
       placed.append(index)
     }
+  }
+}
+
+/// The last moment at which the value of each tensor is read; -1 where it never is.
+private struct LastUses {
+  /// Of what forward computed.
+  private(set) var forward: [Int]
+  /// Of what was computed again.
+  private(set) var late: [Int]
+
+  init(_ graph: Graph, _ schedule: Schedule) {
+    forward = Array(repeating: -1, count: graph.tensors.count)
+    late = forward
+    for (moment, entry) in schedule.moments.enumerated() {
+      let operation = graph.operations[entry.operation]
+      switch entry.direction {
+      case .forward: for tensor in operation.inputs { forward[tensor.id] = moment }
+      case .recompute:
+        for tensor in operation.inputs { readLate(tensor, moment, schedule) }
+        // What stays is written once more, with the same bits.
+        for tensor in operation.outputs { readLate(tensor, moment, schedule) }
+      case .backward: for tensor in operation.saved { readLate(tensor, moment, schedule) }
+      }
+    }
+    for id in graph.kept { forward[id] = schedule.moments.count }
+  }
+
+  private mutating func readLate(_ tensor: Tensor, _ moment: Int, _ schedule: Schedule) {
+    if schedule.isRecomputed[tensor.id] { late[tensor.id] = moment } else { forward[tensor.id] = moment }
   }
 }

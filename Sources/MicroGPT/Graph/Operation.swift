@@ -62,7 +62,7 @@ struct StepState {
 struct Step {
   let context: UnsafePointer<mg_context>
   /// Address of each tensor's value, by tensor id.
-  let values: UnsafePointer<UnsafeMutableRawPointer?>
+  var values: UnsafePointer<UnsafeMutableRawPointer?>
   /// Address of each tensor's gradient, by tensor id; nil where none is wanted.
   let gradients: UnsafePointer<UnsafeMutablePointer<Float>?>
   let state: UnsafeMutablePointer<StepState>

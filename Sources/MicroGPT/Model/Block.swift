@@ -6,6 +6,8 @@ struct ModelRecorder {
   let configuration: ModelConfiguration
   let table: ParameterTable
   var graph: Graph
+  /// Whether backward computes the values of a block again instead of keeping them.
+  var recomputesBlocks = false
   /// One pair of cache tensors per layer, or none.
   var caches: [CacheTensors] = []
 
@@ -23,13 +25,22 @@ struct ModelRecorder {
       positions: optionalParameter("embedding.position.weight"), scale: Float(c.embeddingScale))
     x = graph.dropout(x, rate: Float(c.dropout))
     if c.embeddingNorm { x = norm(x, nil) }
-    for layer in 0..<c.layerCount { x = block(x, layer) }
+    for layer in 0..<c.layerCount {
+      // Backward begins with the last block: dropping its values would save nothing.
+      x = recomputesBlocks && layer + 1 < c.layerCount ? segment(x, layer) : block(x, layer)
+    }
     return c.finalNorm ? norm(x, "norm") : x
   }
 
   /// The head's weight (V, C).
   mutating func head() -> Tensor {
     parameter(configuration.tiedHead ? "embedding.token.weight" : "head.weight")
+  }
+
+  private mutating func segment(_ x: Tensor, _ layer: Int) -> Tensor {
+    graph.beginSegment()
+    defer { graph.endSegment() }
+    return block(x, layer)
   }
 
   private mutating func block(_ input: Tensor, _ layer: Int) -> Tensor {

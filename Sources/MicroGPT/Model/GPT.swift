@@ -55,12 +55,15 @@ struct LossGraph {
   let targets: Tensor
 
   /// Records the loss of `batchSize` sequences of `sequenceLength` tokens.
+  ///
+  /// With `recomputes`, backward of a training graph computes blocks again instead of keeping them.
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, batchSize: Int,
-    sequenceLength: Int, isTraining: Bool
+    sequenceLength: Int, isTraining: Bool, recomputes: Bool = false
   ) {
     precondition(sequenceLength <= configuration.contextLength, "sequence longer than context")
     var recorder = ModelRecorder(configuration, table, isTraining: isTraining)
+    recorder.recomputesBlocks = recomputes && isTraining
     tokens = recorder.graph.input(Shape(batchSize, sequenceLength))
     targets = recorder.graph.input(Shape(batchSize, sequenceLength))
     let x = recorder.body(tokens)

@@ -49,6 +49,34 @@ import Testing
     }
   }
 
+  /// Dropping values and computing them again changes no bit, whatever memory held in between.
+  @Test(arguments: SmallModels.names) func recomputing(_ name: String) throws {
+    var c = SmallModels.configuration(name)
+    c.layerCount = 4
+    let model = try GPT(c)
+    SmallModels.randomize(model, seed: 5)
+    let compute = try Compute(threadCount: 2)
+    let (tokens, targets) = randomBatch(10, vocabulary: SmallModels.vocabularySize, seed: 2)
+    func runner(_ recomputes: Bool) throws -> LossRunner {
+      let runner = try LossRunner(
+        model, batchSize: 2, sequenceLength: 5, compute: compute, recomputes: recomputes)
+      runner.executor.state.pointee.dropoutKey = 77
+      return runner
+    }
+    let plain = try runner(false)
+    let loss = plain.run(tokens, targets)
+    let frugal = try runner(true)
+    let again = frugal.executor.plan.schedule.moments.count { $0.direction == .recompute }
+    #expect(again >= 3 * 5)
+    #expect(frugal.executor.plan.byteCount < plain.executor.plan.byteCount)
+    for _ in 0..<2 {
+      try poison(frugal.executor, compute)
+      #expect(frugal.run(tokens, targets) == loss)
+      let isSame = frugal.gradients.floats.elementsEqual(plain.gradients.floats)
+      #expect(isSame)
+    }
+  }
+
   @Test(arguments: SmallModels.names) func poisonedDecoding(_ name: String) throws {
     let model = try SmallModels.model(name)
     let c = model.configuration

@@ -9,15 +9,19 @@ import Testing
   static func graphs(_ name: String) -> [(String, Graph)] {
     let c = SmallModels.configuration(name)
     let table = ParameterTable(c)
-    func loss(_ isTraining: Bool) -> Graph {
-      LossGraph(c, table, batchSize: 2, sequenceLength: 5, isTraining: isTraining).graph
+    func loss(_ isTraining: Bool, recomputes: Bool = false) -> Graph {
+      LossGraph(
+        c, table, batchSize: 2, sequenceLength: 5, isTraining: isTraining, recomputes: recomputes
+      ).graph
     }
     func logits(_ time: Int, cached: Bool) -> Graph {
       LogitsGraph(c, table, batchSize: 1, sequenceLength: time, cached: cached).graph
     }
     return [
-      ("training", loss(true)), ("evaluation", loss(false)), ("logits", logits(4, cached: false)),
-      ("prefill", logits(4, cached: true)), ("decode", logits(1, cached: true)),
+      ("training", loss(true)), ("recomputing", loss(true, recomputes: true)),
+      ("evaluation", loss(false)),
+      ("logits", logits(4, cached: false)), ("prefill", logits(4, cached: true)),
+      ("decode", logits(1, cached: true)),
     ]
   }
 
@@ -40,6 +44,21 @@ import Testing
     #expect(overlaps(run.executor.plan) == [])
     #expect(lostValues(run.executor.plan, run.executor.graph) == [])
     #expect(lostGradients(run.executor.plan, run.executor.graph) == [])
+  }
+
+  /// What recomputing is for: values of one block at a time, and one tensor for each of the others.
+  @Test func recomputingKeepsOneTensorPerBlock() {
+    var c = SmallModels.configuration("modern")
+    func size(_ layers: Int, recomputes: Bool) -> Int {
+      c.layerCount = layers
+      let loss = LossGraph(
+        c, ParameterTable(c), batchSize: 2, sequenceLength: 5, isTraining: true,
+        recomputes: recomputes)
+      return MemoryPlan(loss.graph).byteCount
+    }
+    let tensor = Arena.rounded(2 * 5 * c.modelWidth * 4)
+    #expect(size(9, recomputes: true) - size(5, recomputes: true) == 4 * tensor)
+    #expect(size(9, recomputes: false) - size(5, recomputes: false) > 20 * tensor)
   }
 
   /// Sharing pays: a deep inference graph needs no more than a shallow one.
@@ -106,7 +125,8 @@ import Testing
     _ plan: MemoryPlan, _ graph: Graph, blocks: [MemoryPlan.Block]? = nil, values: [Int?]? = nil
   ) -> [String] {
     let blocks = blocks ?? plan.blocks
-    let values = values ?? plan.valueBlock
+    let early = values ?? plan.valueBlock
+    let late = values ?? plan.lateValueBlock
     var holds: [Int: Int] = [:]
     var faults: [String] = []
     func use(_ tensor: Tensor, at moment: Int, writes: Bool, _ what: String) {
@@ -114,7 +134,8 @@ import Testing
       case .parameter, .cache: return
       case .input, .constant, .activation: break
       }
-      guard let block = values[tensor.id] else { return faults.append("\(what) has no place") }
+      let isLate = moment >= graph.operations.count
+      guard let block = (isLate ? late : early)[tensor.id] else { return faults.append("\(what) has no place") }
       if writes { holds[block] = tensor.id }
       let isAlive = (blocks[block].first...blocks[block].last).contains(moment)
       if !isAlive || holds[block] != tensor.id || blocks[block].byteCount < tensor.byteCount {
@@ -127,25 +148,22 @@ import Testing
       case .parameter, .cache, .activation: break
       }
     }
-    let count = graph.operations.count
-    for (t, operation) in graph.operations.enumerated() {
-      for tensor in operation.inputs { use(tensor, at: t, writes: false, operation.name) }
-      for tensor in operation.outputs { use(tensor, at: t, writes: true, operation.name) }
-      // Outputs of one operation lie apart.
-      for tensor in operation.outputs { use(tensor, at: t, writes: false, operation.name) }
-      if !graph.isTraining {
-        for tensor in operation.workspace { use(tensor, at: t, writes: true, "workspace") }
-      }
-    }
-    if graph.isTraining {
-      for (t, operation) in graph.operations.enumerated().reversed() {
-        let moment = 2 * count - 1 - t
+    for (moment, entry) in plan.schedule.moments.enumerated() {
+      let operation = graph.operations[entry.operation]
+      if entry.direction == .backward {
         for tensor in operation.saved { use(tensor, at: moment, writes: false, "backward") }
+      } else {
+        for tensor in operation.inputs { use(tensor, at: moment, writes: false, operation.name) }
+        for tensor in operation.outputs { use(tensor, at: moment, writes: true, operation.name) }
+        // Outputs of one operation lie apart.
+        for tensor in operation.outputs { use(tensor, at: moment, writes: false, operation.name) }
+      }
+      if (entry.direction == .backward) == graph.isTraining {
         for tensor in operation.workspace { use(tensor, at: moment, writes: true, "workspace") }
       }
     }
     for id in graph.kept {
-      use(graph.tensors[id], at: graph.isTraining ? 2 * count : count, writes: false, "kept")
+      use(graph.tensors[id], at: plan.schedule.moments.count, writes: false, "kept")
     }
     return faults
   }
@@ -157,9 +175,8 @@ import Testing
     var contents: [Int: [String]] = [:]
     var expected: [Int: [String]] = [:]
     var faults: [String] = []
-    let count = graph.operations.count
     for (t, operation) in graph.operations.enumerated().reversed() {
-      let moment = 2 * count - 1 - t
+      let moment = plan.schedule.backwardMoment[t]
       func block(_ tensor: Tensor) -> Int? {
         let block = plan.gradientBlock[tensor.id]
         if let block, !(plan.blocks[block].first...plan.blocks[block].last).contains(moment) {

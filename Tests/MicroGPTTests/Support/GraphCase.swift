@@ -93,7 +93,8 @@ struct GraphRun {
       Matrix(tensor.shape.rows, tensor.shape.last, values)
     }
     var masks: [[Double]] = []
-    for (t, operation) in executor.graph.operations.enumerated() where operation.name == "dropout" {
+    let dropouts = executor.graph.operations.filter { $0.name == "dropout" }
+    for (t, operation) in dropouts.enumerated() {
       let count = operation.outputs[0].shape.count
       let ones = [Float](repeating: 1, count: count)
       var mask = ones

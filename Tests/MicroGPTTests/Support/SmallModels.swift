@@ -86,13 +86,14 @@ struct LossRunner {
   let executor: Executor
 
   init(
-    _ model: GPT, batchSize: Int, sequenceLength: Int, compute: Compute, isTraining: Bool = true
+    _ model: GPT, batchSize: Int, sequenceLength: Int, compute: Compute, isTraining: Bool = true,
+    recomputes: Bool = false
   ) throws {
     self.model = model
     gradients = try Arena(byteCount: model.table.elementCount * 4)
     loss = LossGraph(
       model.configuration, model.table, batchSize: batchSize, sequenceLength: sequenceLength,
-      isTraining: isTraining)
+      isTraining: isTraining, recomputes: recomputes)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
   }
@@ -126,7 +127,8 @@ struct LossRunner {
   /// The masks of the graph's dropout operations for the key in its state: dropout of ones.
   func dropoutMasks(_ compute: Compute) -> [[Double]] {
     var masks: [[Double]] = []
-    for (t, operation) in loss.graph.operations.enumerated() where operation.name == "dropout" {
+    let dropouts = loss.graph.operations.filter { $0.name == "dropout" }
+    for (t, operation) in dropouts.enumerated() {
       let count = operation.outputs[0].shape.count
       let ones = [Float](repeating: 1, count: count)
       var mask = ones

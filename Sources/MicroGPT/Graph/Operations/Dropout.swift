@@ -6,15 +6,15 @@ extension Graph {
   /// `x` with each element zero at probability `rate`, else divided by 1 - rate; `x` itself in
   /// inference graphs and at rate 0.
   ///
-  /// The mask is a hash of the step's key, the operation's number and the element's place, so
+  /// The mask is a hash of the step's key, the number of the dropout and the element's place, so
   /// backward computes it again, and it is the same for any thread count. *Gradient*: the same mask
   /// on dy. *Source*: Srivastava et al. 2014, JMLR 15.
   mutating func dropout(_ x: Tensor, rate: Float) -> Tensor {
     precondition((0...1).contains(rate), "dropout rate \(rate)")
     guard isTraining, rate > 0 else { return x }
     let output = activation(x.shape)
-    append(
-      Dropout(x: x, rate: rate, salt: splitMix64(UInt64(operations.count)), output: output))
+    let number = operations.count { $0 is Dropout }
+    append(Dropout(x: x, rate: rate, salt: splitMix64(UInt64(number)), output: output))
     return output
   }
 }

@@ -23,7 +23,7 @@ extension Graph {
     precondition(bias == nil || kind == .layer, "only LayerNorm has a bias")
     let output = activation(x.shape)
     let stats = activation(Shape(x.shape.rows, 2))
-    let residual = operations.last as? Add
+    let residual = fusible as? Add
     let fused = residual.flatMap { $0.output == x ? $0 : nil }
     let norm = Norm(
       kind: kind, x: fused?.x ?? x, delta: fused?.delta, sum: fused == nil ? nil : x, gain: gain,
