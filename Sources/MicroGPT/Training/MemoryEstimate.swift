@@ -33,17 +33,18 @@ public struct MemoryEstimate: Sendable, Equatable {
     return 16 * weights + 4 * tokens * Double(c.layerCount) * (4 * width + hidden)
   }
 
-  /// Plans the run of `configuration` with `batchSize` sequences at a time on `threadCount`
-  /// workers.
+  /// Plans the run of `configuration` by `recipe` on the workers of `compute`.
   public init(
-    _ configuration: ModelConfiguration, batchSize: Int, gradientAccumulation: Int,
-    samples: Bool, compute: Compute
+    _ configuration: ModelConfiguration, _ recipe: TrainingConfiguration, samples: Bool,
+    compute: Compute
   ) {
+    let batchSize = recipe.batchSize
     let table = ParameterTable(configuration)
     parameterCount = table.parameterCount
     let length = configuration.contextLength
     let training = LossGraph(
-      configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true)
+      configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true,
+      recomputes: recipe.recomputes)
     let evaluation = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: false)
     let needs = Executor.scratchNeeds(training.graph, compute.kernels)
@@ -57,7 +58,7 @@ public struct MemoryEstimate: Sendable, Equatable {
       Part(
         name: "scratch of \(compute.threadCount) threads",
         byteCount: 4 * (needs.perWorker * compute.threadCount + needs.shared)),
-      Part(name: "batches", byteCount: 8 * batchSize * length * gradientAccumulation),
+      Part(name: "batches", byteCount: 8 * batchSize * length * recipe.gradientAccumulation),
     ]
     if samples {
       let single = LogitsGraph(

@@ -50,7 +50,8 @@ public final class Trainer {
     gradients = try Arena(byteCount: model.table.elementCount * 4)
     loss = LossGraph(
       model.configuration, model.table, batchSize: configuration.batchSize,
-      sequenceLength: model.configuration.contextLength, isTraining: true)
+      sequenceLength: model.configuration.contextLength, isTraining: true,
+      recomputes: configuration.recomputes)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     let elements = configuration.batchSize * model.configuration.contextLength

@@ -9,6 +9,8 @@ public struct TrainingBenchmark: Sendable {
   public var batchSize: Int
   /// Forward and backward passes per optimizer step.
   public var gradientAccumulation: Int
+  /// Whether backward computes the values of a block again.
+  public var recomputes = false
   /// Steps that count.
   public var steps: Int
   /// Steps before them: page faults, caches, clock.
@@ -85,13 +87,15 @@ public struct TrainingBenchmark: Sendable {
 
   /// AdamW with the defaults and clipping at 1, at a constant rate.
   private var trainingConfiguration: TrainingConfiguration {
-    TrainingConfiguration(
+    var recipe = TrainingConfiguration(
       steps: warmUpSteps + steps, batchSize: batchSize,
       gradientAccumulation: gradientAccumulation, adamW: AdamWConfiguration(),
       schedule: LearningRateSchedule(
         kind: .constant, maximum: 1e-3, minimum: 0, warmupSteps: 0,
         totalSteps: warmUpSteps + steps, patience: 0),
       gradientClip: 1, seed: seed)
+    recipe.recomputes = recomputes
+    return recipe
   }
 
   /// A stream of uniformly random token ids, long enough that rows of a batch rarely overlap.
@@ -116,7 +120,7 @@ public struct TrainingBenchmark: Sendable {
     if state > available { throw .exhausted(byteCount: state) }
     let loss = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: configuration.contextLength,
-      isTraining: true)
+      isTraining: true, recomputes: recomputes)
     let needed = state + MemoryPlan(loss.graph).byteCount
     if needed > available { throw .exhausted(byteCount: needed) }
   }

@@ -16,6 +16,12 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var gradientClip: Double
   /// Every random number of the run comes from it.
   public var seed: UInt64
+  /// What matrices are multiplied in and activations are kept in.
+  public var precision = Precision.float32
+  /// Whether backward computes the values of a block again instead of keeping them all.
+  ///
+  /// Less memory, a third more time, the same bits; no part of the recipe that a checkpoint keeps.
+  public var recomputes = false
 
   /// The recipe with these settings.
   public init(
@@ -30,6 +36,13 @@ public struct TrainingConfiguration: Sendable, Equatable {
     self.gradientClip = gradientClip
     self.seed = seed
   }
+}
+
+/// The arithmetic of training; master weights, gradients and sums are float32 in any case.
+public enum Precision: String, CaseIterable, Sendable {
+  case float32 = "f32"
+  /// Operands of matrix products are rounded to bfloat16, activations are kept in it.
+  case bfloat16 = "bf16"
 }
 
 /// Why a run stopped before its end.

@@ -25,6 +25,8 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   /// Forward passes per step.
   var gradAccum: Int?
   var vocabSize: Int?
+  /// Compute activations again in backward.
+  var recompute = false
   /// Steps that are timed.
   var steps: Int?
 
@@ -79,6 +81,8 @@ extension BenchOptions {
       size(
         "batch-size", 65536, into: \.batchSize, default: "12", help: "Sequences per forward pass"),
       size("grad-accum", 65536, into: \.gradAccum, default: "1", help: "Forward passes per step"),
+      .flag(
+        "recompute", into: \.recompute, help: "Compute activations again instead of keeping them"),
       size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
       size(
         "steps", 1_000_000, into: \.steps, default: "30", help: "Steps to time, after 5 more"),
@@ -116,7 +120,7 @@ extension BenchOptions {
           ("kv-heads", keyValueHeads != nil), ("embed-dim", embedDim != nil),
           ("hidden-dim", hiddenDim != nil), ("context", context != nil),
           ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
-          ("vocab-size", vocabSize != nil), ("steps", steps != nil),
+          ("vocab-size", vocabSize != nil), ("recompute", recompute), ("steps", steps != nil),
         ]
       }
     return pairs.filter(\.1).map(\.0)

@@ -139,12 +139,14 @@ extension BenchOptions {
   /// The model and batch asked for; the defaults are the small GPT-2 that comparisons use.
   var trainingBenchmark: TrainingBenchmark {
     let family = family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? .gpt2
-    return TrainingBenchmark(
+    var benchmark = TrainingBenchmark(
       configuration: family.configuration(
         vocabularySize: vocabSize ?? 65, contextLength: context ?? 64, layerCount: layers ?? 4,
         headCount: heads ?? 4, modelWidth: embedDim ?? 128, keyValueHeadCount: keyValueHeads,
         hiddenWidth: hiddenDim),
       batchSize: batchSize ?? 12, gradientAccumulation: gradAccum ?? 1, steps: steps ?? 30)
+    benchmark.recomputes = recompute
+    return benchmark
   }
 }
 

@@ -27,6 +27,7 @@ extension TrainSetup {
       text: text, layout: saved.layout, tokenizer: tokenizer,
       contextLength: architecture.contextLength,
       validationFraction: source.validationFraction, path: source.path)
+    recipe.recomputes = asked.recompute
     configuration = recipe
     estimate = try Self.estimate(architecture, configuration, asked, compute)
     folder = asked.out ?? asked.checkpointPath.map(parentFolder) ?? parentFolder(of: path)

@@ -123,7 +123,7 @@ extension TrainSetup {
     // Short documents: as many tokens in a step as the preset has, in more rows.
     let rows = max(preset.batchSize * preset.context / context, 1)
     let batchSize = asked.batchSize ?? (asked.context == nil ? rows : preset.batchSize)
-    return TrainingConfiguration(
+    var configuration = TrainingConfiguration(
       steps: steps, batchSize: batchSize,
       gradientAccumulation: asked.gradAccum ?? 1, adamW: adamW,
       schedule: LearningRateSchedule(
@@ -132,6 +132,8 @@ extension TrainSetup {
         warmupSteps: asked.warmup ?? Recipe.warmupSteps(of: steps), totalSteps: steps,
         patience: asked.patience ?? recipe.patience),
       gradientClip: asked.gradClip ?? recipe.gradientClip, seed: asked.seed ?? 1)
+    configuration.recomputes = asked.recompute
+    return configuration
   }
 
   /// Neither a newer nor a better checkpoint of another run is replaced unasked.
@@ -181,8 +183,7 @@ extension TrainSetup {
       throw MemoryError.doesNotFit(needed: Int(min(least, 0x1p62)), available: available ?? 0)
     }
     let estimate = MemoryEstimate(
-      model, batchSize: recipe.batchSize, gradientAccumulation: recipe.gradientAccumulation,
-      samples: asked.sampleTokens > 0, compute: compute)
+      model, recipe, samples: asked.sampleTokens > 0, compute: compute)
     if !asked.force, !asked.plan, let available, estimate.byteCount > available {
       throw MemoryError.doesNotFit(needed: estimate.byteCount, available: available)
     }

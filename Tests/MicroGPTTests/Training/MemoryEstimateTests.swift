@@ -9,7 +9,7 @@ import Testing
     let run = try SmallRun(name, threads: 2, batchSize: 3, accumulation: 2)
     let c = run.trainer.model.configuration
     let estimate = MemoryEstimate(
-      c, batchSize: 3, gradientAccumulation: 2, samples: true, compute: run.compute)
+      c, run.trainer.configuration, samples: true, compute: run.compute)
     func part(_ name: String) -> Int {
       estimate.parts.first { $0.name.hasPrefix(name) }?.byteCount ?? -1
     }
@@ -32,8 +32,11 @@ import Testing
       vocabularySize: 1 << 24, contextLength: 1 << 20, layerCount: 8, headCount: 1024,
       modelWidth: 65536, hiddenWidth: 1 << 20)
     try c.validate()
-    let estimate = MemoryEstimate(
-      c, batchSize: 65536, gradientAccumulation: 65536, samples: true, compute: compute)
+    let recipe = TrainingConfiguration(
+      steps: 1, batchSize: 65536, gradientAccumulation: 65536, adamW: AdamWConfiguration(),
+      schedule: LearningRateSchedule(
+        kind: .constant, maximum: 1, minimum: 0, warmupSteps: 0, totalSteps: 1, patience: 1))
+    let estimate = MemoryEstimate(c, recipe, samples: true, compute: compute)
     #expect(estimate.byteCount > MemoryPlan.impossibleByteCount)
     #expect(throws: MemoryError.self) { try GPT(c) }
     let small = SmallModels.configuration("gpt2")
