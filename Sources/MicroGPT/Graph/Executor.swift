@@ -58,7 +58,8 @@ final class Executor {
           (arena.base + plan.blocks[$0].offset).assumingMemoryBound(to: Float.self)
         }
       }
-      lateValues[id] = plan.lateValueBlock[id].map { arena.base + plan.blocks[$0].offset } ?? values[id]
+      lateValues[id] =
+        plan.lateValueBlock[id].map { arena.base + plan.blocks[$0].offset } ?? values[id]
       if case .constant(let constant) = role { fill(constant, at: values[id]) }
     }
   }

@@ -127,7 +127,8 @@ struct MemoryPlan: Sendable {
           accumulateBits[t] |= 1 << UInt32(i)
         } else if let shared = sharedBlock(input, of: t, graph, producer, consumers) {
           gradientBlock[input.id] = shared
-          blocks[shared].last = max(blocks[shared].last, schedule.backwardMoment[producer[input.id]])
+          blocks[shared].last = max(
+            blocks[shared].last, schedule.backwardMoment[producer[input.id]])
         } else {
           let last = schedule.backwardMoment[producer[input.id]]
           blocks.append(Block(byteCount: input.byteCount, first: now, last: last))
@@ -223,6 +224,10 @@ private struct LastUses {
   }
 
   private mutating func readLate(_ tensor: Tensor, _ moment: Int, _ schedule: Schedule) {
-    if schedule.isRecomputed[tensor.id] { late[tensor.id] = moment } else { forward[tensor.id] = moment }
+    if schedule.isRecomputed[tensor.id] {
+      late[tensor.id] = moment
+    } else {
+      forward[tensor.id] = moment
+    }
   }
 }

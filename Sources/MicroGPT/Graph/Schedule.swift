@@ -1,5 +1,5 @@
 // When each operation runs: forward in recorded order, backward in reverse, and between the two the
-// segments whose values were dropped and are computed once more (Chen et al. 2016, arXiv 1604.06174).
+// segments whose values were dropped and are computed again (Chen et al. 2016, arXiv 1604.06174).
 // Planning (MemoryPlan.swift) and running (Executor.swift) follow the same list.
 //
 //   operations      a b [c d e] [f g h] i          [ ] segments
@@ -45,7 +45,7 @@ struct Schedule: Sendable {
     }
   }
 
-  /// Tensors that an operation outside the segment of their producer reads after forward: they stay.
+  /// Tensors that an operation outside their segment reads after forward: they stay.
   private static func tensorsNeededElsewhere(_ graph: Graph) -> [Bool] {
     var segmentOfOperation: [Int?] = Array(repeating: nil, count: graph.operations.count)
     for (s, segment) in graph.segments.enumerated() {

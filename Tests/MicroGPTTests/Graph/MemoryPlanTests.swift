@@ -135,7 +135,9 @@ import Testing
       case .input, .constant, .activation: break
       }
       let isLate = moment >= graph.operations.count
-      guard let block = (isLate ? late : early)[tensor.id] else { return faults.append("\(what) has no place") }
+      guard let block = (isLate ? late : early)[tensor.id] else {
+        return faults.append("\(what) has no place")
+      }
       if writes { holds[block] = tensor.id }
       let isAlive = (blocks[block].first...blocks[block].last).contains(moment)
       if !isAlive || holds[block] != tensor.id || blocks[block].byteCount < tensor.byteCount {
