@@ -82,6 +82,26 @@ final class Executor {
     return (perWorker, shared)
   }
 
+  /// The parts of a gradient block of `elementCount` numbers that must be zero before the first
+  /// backward of a step.
+  ///
+  /// Short stretches that need not be are not left out.
+  func rangesToZero(elementCount: Int) -> [Range<Int>] {
+    var written: [Range<Int>] = []
+    for id in plan.overwritten {
+      if case .parameter(let offset) = graph.roles[id] {
+        written.append(offset..<(offset + graph.tensors[id].shape.count))
+      }
+    }
+    var ranges: [Range<Int>] = []
+    var first = 0
+    for range in written.sorted(by: { $0.lowerBound < $1.lowerBound }) where range.count > 4096 {
+      if range.lowerBound > first { ranges.append(first..<range.lowerBound) }
+      first = range.upperBound
+    }
+    return first < elementCount ? ranges + [first..<elementCount] : ranges
+  }
+
   /// Runs all operations in order.
   func forward() {
     let step = makeStep()
@@ -91,17 +111,18 @@ final class Executor {
 
   /// Runs the backward of all operations in reverse order; adds into the gradient block.
   ///
-  /// Segments that were not kept run forward once more in front of their backward.
-  func backward() {
+  /// With `isFirst`, gradients outside `rangesToZero` need not be zero before. Segments that were not kept run forward once more in front of their backward.
+  func backward(isFirst: Bool = false) {
     precondition(graph.isTraining, "backward of a graph recorded for inference")
     var step = makeStep()
     step.values = UnsafePointer(lateValues)
+    let bits = isFirst ? plan.firstAccumulateBits : plan.accumulateBits
     for m in operations.count..<plan.schedule.moments.count {
       let moment = plan.schedule.moments[m]
       if moment.direction == .recompute {
         operations[moment.operation].forward(step)
       } else {
-        step.accumulateBits = plan.accumulateBits[moment.operation]
+        step.accumulateBits = bits[moment.operation]
         operations[moment.operation].backward(step)
       }
     }

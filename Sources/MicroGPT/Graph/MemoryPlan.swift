@@ -28,6 +28,11 @@ struct MemoryPlan: Sendable {
   private(set) var blocks: [Block] = []
   /// Bit i of entry t: operation t adds to (not writes) the gradient of its differentiable input i.
   private(set) var accumulateBits: [UInt32]
+  /// The same for the first backward of a step: gradients of `overwritten` parameters are unset.
+  private(set) var firstAccumulateBits: [UInt32] = []
+  /// Parameters, by tensor id, whose first gradient of a step is written, so that nobody needs to
+  /// zero them.
+  private(set) var overwritten: [Int] = []
 
   init(_ graph: Graph) {
     schedule = Schedule(graph)
@@ -37,6 +42,8 @@ struct MemoryPlan: Sendable {
     accumulateBits = Array(repeating: 0, count: graph.operations.count)
     placeValues(graph)
     if graph.isTraining { placeGradients(graph) }
+    firstAccumulateBits = accumulateBits
+    if graph.isTraining { findOverwritten(graph) }
     assignOffsets()
   }
 
@@ -134,6 +141,22 @@ struct MemoryPlan: Sendable {
           blocks.append(Block(byteCount: input.byteCount, first: now, last: last))
           gradientBlock[input.id] = blocks.count - 1
         }
+      }
+    }
+  }
+
+  /// Backward runs in reverse: the last operation that reads a parameter is the first to give it a
+  /// gradient.
+  private mutating func findOverwritten(_ graph: Graph) {
+    var isMet = Array(repeating: false, count: graph.tensors.count)
+    for (t, operation) in graph.operations.enumerated().reversed() {
+      for (i, input) in operation.differentiable.enumerated() where !isMet[input.id] {
+        isMet[input.id] = true
+        guard case .parameter = graph.roles[input.id], operation.overwrites.contains(input) else {
+          continue
+        }
+        firstAccumulateBits[t] &= ~(1 << UInt32(i))
+        overwritten.append(input.id)
       }
     }
   }

@@ -17,6 +17,8 @@ protocol Operation: Sendable {
   var workspace: [Tensor] { get }
   /// Tensors whose values backward reads.
   var saved: [Tensor] { get }
+  /// Parameters whose gradient backward can write as well as add to, see `Step.accumulates(_:)`.
+  var overwrites: [Tensor] { get }
   /// Inputs that receive a gradient, in the order of `Step.accumulates(_:)`.
   var differentiable: [Tensor] { get }
   /// Pairs of which the output may lie where the input lay, if nothing reads the input later.
@@ -38,6 +40,7 @@ protocol Operation: Sendable {
 
 extension Operation {
   var workspace: [Tensor] { [] }
+  var overwrites: [Tensor] { [] }
   var inPlace: [(input: Tensor, output: Tensor)] { [] }
   var passThrough: (output: Tensor, inputs: [Tensor])? { nil }
   func scratch(_ kernels: mg_kernels) -> Int { 0 }

@@ -19,6 +19,8 @@ public final class Trainer {
   let optimizer: AdamW
   let gradients: Arena
   private let executor: Executor
+  /// Parts of the gradient block that a step begins with zeros in.
+  private let zeroed: [Range<Int>]
   private let loss: LossGraph
   // All batches of one step, so that tokens are counted before the first gradient.
   private let batches: Arena
@@ -54,6 +56,7 @@ public final class Trainer {
       recomputes: configuration.recomputes)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
+    zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
     let elements = configuration.batchSize * model.configuration.contextLength
     batches = try Arena(byteCount: 2 * elements * 4 * configuration.gradientAccumulation)
     try compute.reserve(
@@ -100,7 +103,7 @@ public final class Trainer {
   /// The gradient of the mean loss over the next batches, left in the gradient block.
   func computeGradients(tokenCount: Int) -> (loss: Double, norm: Double) {
     let count = model.table.elementCount
-    mg_zero(compute.context, count, gradients.floats.baseAddress)
+    zeroGradients()
     var lossSum = 0.0
     executor.state.pointee.lossWeight = Float(1 / Double(max(tokenCount, 1)))
     for part in 0..<configuration.gradientAccumulation {
@@ -109,11 +112,19 @@ public final class Trainer {
       executor.state.pointee.dropoutKey = splitMix64(
         configuration.seed &+ splitMix64(number &+ RandomStream.dropout << 56))
       executor.forward()
-      executor.backward()
+      executor.backward(isFirst: part == 0)
       lossSum += executor.state.pointee.lossSum
     }
     let squares = mg_sum_squares(compute.context, count, gradients.floats.baseAddress)
     return (lossSum / Double(max(tokenCount, 1)), squares.squareRoot())
+  }
+
+  /// Zeroes what backward adds to; what it writes first is left as it is.
+  private func zeroGradients() {
+    guard let base = gradients.floats.baseAddress else { return }
+    for i in zeroed.indices {
+      mg_zero(compute.context, zeroed[i].count, base + zeroed[i].lowerBound)
+    }
   }
 
   /// The sum of all squared weights; not finite if one of them is not.

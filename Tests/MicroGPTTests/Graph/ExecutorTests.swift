@@ -77,6 +77,30 @@ import Testing
     }
   }
 
+  /// The first backward of a step writes the gradients that nobody zeroed, and adds to the others.
+  @Test(arguments: SmallModels.names) func firstBackwardWrites(_ name: String) throws {
+    var c = SmallModels.configuration(name)
+    (c.modelWidth, c.hiddenWidth) = (c.modelWidth * 8, 300)
+    let model = try GPT(c)
+    SmallModels.randomize(model, seed: 6)
+    let compute = try Compute(threadCount: 2)
+    let (tokens, targets) = randomBatch(10, vocabulary: SmallModels.vocabularySize, seed: 2)
+    let runner = try LossRunner(model, batchSize: 2, sequenceLength: 5, compute: compute)
+    let loss = runner.run(tokens, targets)
+    let expected = Array(runner.gradients.floats)
+    let block = runner.gradients.floats
+    block.update(repeating: .nan)
+    let ranges = runner.executor.rangesToZero(elementCount: model.table.elementCount)
+    for range in ranges { for i in range { block[i] = 0 } }
+    let unset = block.count { $0.isNaN }
+    #expect(unset >= 4 * c.layerCount * c.modelWidth * c.modelWidth)
+    runner.executor.forward()
+    runner.executor.backward(isFirst: true)
+    #expect(runner.executor.state.pointee.lossSum == loss)
+    let isSame = block.elementsEqual(expected)
+    #expect(isSame)
+  }
+
   @Test(arguments: SmallModels.names) func poisonedDecoding(_ name: String) throws {
     let model = try SmallModels.model(name)
     let c = model.configuration

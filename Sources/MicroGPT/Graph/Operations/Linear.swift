@@ -32,6 +32,7 @@ private struct Linear: Operation {
   var inputs: [Tensor] { [x, weight] + [bias].compactMap { $0 } }
   var outputs: [Tensor] { [output] }
   var saved: [Tensor] { [x, weight] }
+  var overwrites: [Tensor] { [weight] }
   var differentiable: [Tensor] { [x, weight] + [bias].compactMap { $0 } }
   func scratch(_ kernels: mg_kernels) -> Int {
     var kernels = kernels
@@ -55,7 +56,7 @@ private struct Linear: Operation {
       step.gradient(x), inCount, nil, step.accumulates(0))
     mg_matmul(
       step.context, MG_TN, outCount, inCount, rows, dy, outCount, step.floats(x), inCount,
-      step.gradient(weight), inCount, nil, 1)
+      step.gradient(weight), inCount, nil, step.accumulates(1))
     if let bias { mg_column_sum(step.context, rows, outCount, dy, step.gradient(bias)) }
   }
 }
