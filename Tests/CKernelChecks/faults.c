@@ -130,6 +130,8 @@ FAULTS(rope_backward_f32,
 FAULTS(axpy_f32, (size_t n, float scale, const float *x, float *y), (n, scale, x, y), y, n)
 FAULTS(scale_add_f32, (size_t n, float scale, const float *x, const float *add, float *y),
        (n, scale, x, add, y), y, n)
+FAULTS(bf16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
+FAULTS(f32_from_bf16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)
 FAULTS(dropout_f32,
        (size_t n, uint64_t key, size_t offset, uint32_t threshold, float scale, const float *x,
         float *y),
@@ -232,6 +234,8 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(add_f32)                                                                                     \
     F(axpy_f32)                                                                                    \
     F(scale_add_f32)                                                                               \
+    F(bf16_from_f32)                                                                               \
+    F(f32_from_bf16)                                                                               \
     F(dropout_f32)                                                                                 \
     F(exp_f32)                                                                                     \
     F(tanh_f32)                                                                                    \

@@ -26,6 +26,8 @@ double ref_gelu(double x);
 double ref_gelu_slope(double x);
 double ref_silu(double x);
 double ref_silu_slope(double x);
+/* The nearest bfloat16 number, the even one of two. */
+double ref_bfloat16(double x);
 
 /* ---- One row
  * --------------------------------------------------------------------------------------- */

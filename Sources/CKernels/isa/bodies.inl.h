@@ -13,6 +13,7 @@
 
 #include "../kernels/math.inl.h"
 #include "../kernels/elementwise.inl.h"
+#include "../kernels/convert.inl.h"
 #include "../kernels/reduce.inl.h"
 #include "../kernels/norm.inl.h"
 #include "../kernels/softmax.inl.h"

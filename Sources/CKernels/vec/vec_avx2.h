@@ -21,6 +21,31 @@ MG_INLINE v_f32 v_load_n(const float *p, size_t n, v_f32 fill) {
 MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
     _mm256_maskstore_ps(p, v_first_lanes(n), a);
 }
+MG_INLINE v_f32 v_load_bf16(const uint16_t *p) {
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+MG_INLINE v_f32 v_load_bf16_n(const uint16_t *p, size_t n) {
+    uint16_t lanes[8] = {0};
+    memcpy(lanes, p, n * sizeof *p);
+    return v_load_bf16(lanes);
+}
+MG_INLINE void v_store_bf16(uint16_t *p, v_f32 a) {
+    __m256i bits = _mm256_castps_si256(a), upper = _mm256_srli_epi32(bits, 16);
+    __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+    __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, half), 16);
+    __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    __m256i low = _mm256_blendv_epi8(rounded, quiet, nan);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm_packus_epi32(_mm256_castsi256_si128(low),
+                                                            _mm256_extracti128_si256(low, 1)));
+}
+MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
+    uint16_t lanes[8];
+    v_store_bf16(lanes, a);
+    memcpy(p, lanes, n * sizeof *p);
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm256_add_ps(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm256_sub_ps(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm256_mul_ps(a, b); }

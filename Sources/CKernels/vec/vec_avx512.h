@@ -17,6 +17,30 @@ MG_INLINE v_f32 v_load_n(const float *p, size_t n, v_f32 fill) {
 MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
     _mm512_mask_storeu_ps(p, v_first_lanes(n), a);
 }
+MG_INLINE v_f32 v_widen_bf16(__m256i a) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));
+}
+MG_INLINE v_f32 v_load_bf16(const uint16_t *p) {
+    return v_widen_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+MG_INLINE v_f32 v_load_bf16_n(const uint16_t *p, size_t n) {
+    return v_widen_bf16(_mm256_maskz_loadu_epi16(v_first_lanes(n), p));
+}
+MG_INLINE __m256i v_narrow_bf16(v_f32 a) {
+    __m512i bits = _mm512_castps_si512(a), upper = _mm512_srli_epi32(bits, 16);
+    __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+    __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, half), 16);
+    __m512i quiet = _mm512_or_si512(upper, _mm512_set1_epi32(0x40));
+    __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_blend_epi32(nan, rounded, quiet));
+}
+MG_INLINE void v_store_bf16(uint16_t *p, v_f32 a) {
+    _mm256_storeu_si256((__m256i *)(void *)p, v_narrow_bf16(a));
+}
+MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
+    _mm256_mask_storeu_epi16(p, v_first_lanes(n), v_narrow_bf16(a));
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm512_add_ps(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm512_sub_ps(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm512_mul_ps(a, b); }

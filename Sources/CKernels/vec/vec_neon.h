@@ -21,6 +21,26 @@ MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
     vst1q_f32(lanes, a);
     for (size_t i = 0; i < n; i++) p[i] = lanes[i];
 }
+MG_INLINE v_f32 v_load_bf16(const uint16_t *p) {
+    return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p), 16));
+}
+MG_INLINE v_f32 v_load_bf16_n(const uint16_t *p, size_t n) {
+    uint16_t lanes[4] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i] = p[i];
+    return v_load_bf16(lanes);
+}
+MG_INLINE void v_store_bf16(uint16_t *p, v_f32 a) {
+    uint32x4_t bits = vreinterpretq_u32_f32(a), upper = vshrq_n_u32(bits, 16);
+    uint32x4_t half = vaddq_u32(vandq_u32(upper, vdupq_n_u32(1)), vdupq_n_u32(0x7FFF));
+    uint32x4_t rounded = vshrq_n_u32(vaddq_u32(bits, half), 16);
+    uint32x4_t quiet = vorrq_u32(upper, vdupq_n_u32(0x40));
+    vst1_u16(p, vmovn_u32(vbslq_u32(vceqq_f32(a, a), rounded, quiet)));
+}
+MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
+    uint16_t lanes[4];
+    v_store_bf16(lanes, a);
+    for (size_t i = 0; i < n; i++) p[i] = lanes[i];
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return vaddq_f32(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return vsubq_f32(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return vmulq_f32(a, b); }

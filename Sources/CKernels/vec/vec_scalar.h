@@ -14,6 +14,22 @@ MG_INLINE v_f32 v_load_n(const float *p, size_t n, v_f32 fill) { return n ? *p :
 MG_INLINE void v_store_n(float *p, v_f32 a, size_t n) {
     if (n) *p = a;
 }
+MG_INLINE v_f32 v_load_bf16(const uint16_t *p) {
+    uint32_t bits = (uint32_t)*p << 16;
+    float a;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+MG_INLINE v_f32 v_load_bf16_n(const uint16_t *p, size_t n) { return n ? v_load_bf16(p) : 0.0f; }
+MG_INLINE void v_store_bf16(uint16_t *p, v_f32 a) {
+    uint32_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    uint32_t upper = bits >> 16, rounded = (bits + 0x7FFF + (upper & 1)) >> 16;
+    *p = (uint16_t)(a == a ? rounded : upper | 0x40);
+}
+MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
+    if (n) v_store_bf16(p, a);
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return a - b; }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
