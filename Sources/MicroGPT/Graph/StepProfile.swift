@@ -50,9 +50,13 @@ public final class StepProfile {
     var calls = 0
   }
 
+  // A constant: counting the cases makes an array.
+  private static let partCount = Part.allCases.count
+
   /// Spans that a ring holds at most: 2 MB.
   static let largestRing = 1 << 16
 
+  /// The parts, then the moments of the schedule.
   private(set) var labels: [Label]
   /// Steps recorded so far.
   private(set) var stepCount = 0
@@ -71,7 +75,7 @@ public final class StepProfile {
     totals.initialize(repeating: Total())
     // A pass loads its batch, too.
     let wanted = traceSteps.multipliedReportingOverflow(
-      by: Part.allCases.count + passesPerStep * (schedule.moments.count + 1))
+      by: Self.partCount + passesPerStep * (schedule.moments.count + 1))
     ring = .allocate(
       capacity: wanted.overflow ? Self.largestRing : min(wanted.partialValue + 1, Self.largestRing))
     ring.initialize(repeating: Span(label: 0, step: 0, start: 0, end: 0))
@@ -94,7 +98,7 @@ public final class StepProfile {
   func end(_ part: Part) { record(part.rawValue) }
 
   /// What was just done, since the last call, was moment `moment` of the graph's schedule.
-  func end(moment: Int) { record(Part.allCases.count + moment) }
+  func end(moment: Int) { record(Self.partCount + moment) }
 
   /// Ends the step at the last reading of the clock.
   func endStep() {

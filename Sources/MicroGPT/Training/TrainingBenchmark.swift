@@ -81,7 +81,7 @@ public struct TrainingBenchmark: Sendable {
     try checkMemory()
     if let tracePath { _ = try AtomicFile(path: tracePath) }
     let peakBefore = compute.measurePeakFlops()
-    let baseByteCount = SystemInfo.peakResidentByteCount
+    let baseByteCount = SystemInfo.ownPeakResidentByteCount
     let model = try GPT(configuration, seed: seed)
     let trainer = try Trainer(
       model: model, configuration: trainingConfiguration, training: randomTokens(),
@@ -98,7 +98,7 @@ public struct TrainingBenchmark: Sendable {
       seconds: SampleSummary(durations), tokensPerStep: trainer.tokensPerStep,
       flopsPerStep: configuration.trainingFlopsPerToken * Double(trainer.tokensPerStep),
       peak: max(peakBefore, compute.measurePeakFlops()),
-      peakResidentByteCount: SystemInfo.peakResidentByteCount, loss: loss,
+      peakResidentByteCount: SystemInfo.ownPeakResidentByteCount, loss: loss,
       parameterCount: model.parameterCount, threads: compute.threadCount,
       backEnd: compute.backEnd, planByteCount: plan(compute).byteCount,
       baseByteCount: baseByteCount)
