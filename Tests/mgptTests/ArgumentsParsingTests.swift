@@ -106,7 +106,8 @@ import Testing
       try parse(training)
         == .bench(
           BenchOptions(
-            subject: .train, family: .llama, preset: "tiny", layers: 2, heads: 6, keyValueHeads: 3, embedDim: 96,
+            subject: .train, family: .llama, preset: "tiny", layers: 2, heads: 6, keyValueHeads: 3,
+            embedDim: 96,
             hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 50257, steps: 7,
             profile: true, trace: "t.json")))
     #expect(

@@ -21,7 +21,8 @@ import Testing
 
   /// A preset gives what other options don't.
   @Test func presetsArrive() throws {
-    guard case .bench(let options) = try parse("bench train --preset xl --layers 2 --trace t") else {
+    let line = "bench train --preset xl --layers 2 --trace t"
+    guard case .bench(let options) = try parse(line) else {
       Issue.record("not a benchmark")
       return
     }

@@ -40,7 +40,7 @@ def curve_chart(
     x_high = max(xs) * 1.02
     # The first, high losses would press the rest flat.
     y_low, y_high = min(ys), min(max(ys), 1.6 * min(ys))
-    y_low, y_high = y_low - 0.05 * (y_high - y_low), y_high + 0.05 * (y_high - y_low)
+    y_low, y_high = y_low - 0.08 * (y_high - y_low), y_high + 0.05 * (y_high - y_low)
 
     def place(x: float, y: float) -> tuple[float, float]:
         share = (min(max(y, y_low), y_high) - y_low) / (y_high - y_low)
@@ -66,13 +66,13 @@ def curve_chart(
         parts.append(
             f'<line class="grid" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         )
-        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.4g}</text>')
+        parts.append(f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:.2f}</text>')
     left, y = place(0, level[0])
     parts.append(
         f'<line class="level" x1="{left}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
     )
     parts.append(
-        f'<text x="{WIDTH - RIGHT}" y="{y - 6:.1f}" text-anchor="end">{escape(level[1])}</text>'
+        f'<text x="{WIDTH - RIGHT}" y="{y + 15:.1f}" text-anchor="end">{escape(level[1])}</text>'
     )
     for curve in curves:
         points = [(x, y) for x, y in curve.points if y <= y_high]

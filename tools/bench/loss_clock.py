@@ -74,7 +74,7 @@ def mgpt_run(options: argparse.Namespace, seed: int) -> dict:
     model = json.loads(described)
     training = model["training"]
     tokens_per_step = training["batch_size"] * model["configuration"]["context_length"]
-    tokens_per_step *= training.get("gradient_accumulation", 1)
+    tokens_per_step *= training["grad_accum"]
     return {
         "curve": curve, "wall_seconds": wall, "parameters": model["parameters"],
         "tokens": tokens_per_step * records[-1]["step"],

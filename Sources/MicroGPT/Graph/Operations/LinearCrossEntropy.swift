@@ -50,7 +50,7 @@ private struct LinearCrossEntropy: Operation {
   var forwardBytes: Double { isTraining ? 0 : byteCount(inputs) }
   /// The logits and the gradients of both factors.
   var backwardFlops: Double { 3 * productFlops }
-  /// The gradient of the head is read too. Logits exist by chunks that a cache may hold.
+  /// The gradient of the head is read too; logits exist by chunks that a cache may hold.
   var backwardBytes: Double { byteCount(inputs + [x, head, head]) }
 
   private func description(_ step: Step) -> mg_loss {
