@@ -2,7 +2,7 @@
 
     python tools/bench/torch_run.py '{"data": "tinyshakespeare.txt", "seed": 1, "threads": 2}'
 
-Sizes and recipe are those that nanoGPT's README gives for a CPU (config/train_shakespeare_char.py of
+Sizes and recipe: what nanoGPT's README gives for a CPU (config/train_shakespeare_char.py of
 https://github.com/karpathy/nanoGPT with the README's changes): 4 layers, 4 heads, width 128,
 context 64, batch 12, no biases, 2000 steps of AdamW with a rate of 1e-3 that rises over 100 steps
 and falls to 1e-4 by a cosine, betas 0.9 and 0.99, decay 0.1, clipping at 1, no dropout, weights

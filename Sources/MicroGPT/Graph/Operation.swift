@@ -54,7 +54,8 @@ extension Operation {
   /// One product for the gradient of each factor.
   var backwardFlops: Double { 2 * forwardFlops }
   var forwardBytes: Double { byteCount(inputs) + byteCount(outputs) }
-  /// Reads what was saved and the gradient of the result, writes the gradients of the inputs.
+  /// Reads what was saved and the gradient of the result, writes the gradients of the inputs; where
+  /// one is added to, it is read as well, which is not counted.
   var backwardBytes: Double {
     byteCount(saved) + byteCount(outputs.prefix(1)) + byteCount(differentiable)
   }

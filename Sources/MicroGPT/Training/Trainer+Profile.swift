@@ -14,7 +14,8 @@ extension Trainer {
       traceSteps: Trainer.traceSteps)
     let weights = Double(model.weights.byteCount)
     let count = weights / 4
-    profile.setCost(of: .zeroing, flops: 0, bytes: weights)
+    let zeros = zeroed.reduce(0) { $0 + $1.count }
+    profile.setCost(of: .zeroing, flops: 0, bytes: 4 * Double(zeros))
     profile.setCost(of: .gradientNorm, flops: 2 * count, bytes: weights)
     // AdamW: reads the gradient, reads and writes the weight and both moments. Some 15 operations:
     // 3 and 4 for the moments, 2 corrections, root, sum, quotient, decay and update.

@@ -42,10 +42,6 @@ private struct Linear: Operation {
   private var inCount: Int { weight.shape[1] }
   private var outCount: Int { weight.shape[0] }
   var forwardFlops: Double { 2 * Double(rows) * Double(inCount) * Double(outCount) }
-  /// The gradients of weight and bias are read too, because they are added to.
-  var backwardBytes: Double {
-    byteCount([x, weight, output, x]) + 2 * byteCount([weight] + [bias].compactMap { $0 })
-  }
 
   func forward(_ step: Step) {
     mg_matmul(

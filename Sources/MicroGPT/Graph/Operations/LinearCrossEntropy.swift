@@ -50,8 +50,8 @@ private struct LinearCrossEntropy: Operation {
   var forwardBytes: Double { isTraining ? 0 : byteCount(inputs) }
   /// The logits and the gradients of both factors.
   var backwardFlops: Double { 3 * productFlops }
-  /// The gradient of the head is read too; logits exist by chunks that a cache may hold.
-  var backwardBytes: Double { byteCount(inputs + [x, head, head]) }
+  /// Logits exist by chunks that a cache may hold, and are not counted.
+  var backwardBytes: Double { byteCount(inputs + differentiable) }
 
   private func description(_ step: Step) -> mg_loss {
     mg_loss(
