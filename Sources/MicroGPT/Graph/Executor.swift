@@ -117,8 +117,8 @@ final class Executor {
 
   /// Runs the backward of all operations in reverse order; adds into the gradient block.
   ///
-  /// With `isFirst`, gradients outside `rangesToZero` need not be zero before. Segments that were not
-  /// kept run forward once more in front of their backward.
+  /// With `isFirst`, gradients outside `rangesToZero` need not be zero before. Segments that were
+  /// not kept run forward once more in front of their backward.
   func backward(isFirst: Bool = false) {
     precondition(graph.isTraining, "backward of a graph recorded for inference")
     var step = makeStep()
