@@ -70,6 +70,25 @@ static const char *value_of(const char *text, const char *key) {
     return NULL;
 }
 
+/* The bytes that the value of `key` stands for, "123 kB"; 0 if there is none. */
+static uint64_t kibibytes_of(const char *text, const char *key) {
+    const char *p = value_of(text, key);
+    if (!p) return 0;
+    uint64_t kibibytes = 0;
+    for (; *p >= '0' && *p <= '9'; p++) {
+        if (kibibytes > UINT64_MAX / 10240 - 1) return 0;
+        kibibytes = kibibytes * 10 + (uint64_t)(*p - '0');
+    }
+    return kibibytes * 1024;
+}
+
+uint64_t mg_own_peak_resident_bytes(void) {
+    char text[4096]; /* the line is among the first twenty-five, after at most a long name */
+    read_beginning("/proc/self/status", text, sizeof text);
+    uint64_t bytes = kibibytes_of(text, "VmHWM");
+    return bytes > 0 ? bytes : mg_peak_resident_bytes();
+}
+
 uint64_t mg_available_memory_bytes(const char *meminfo_path) {
 #if defined(__APPLE__)
     if (!meminfo_path) {
@@ -80,15 +99,7 @@ uint64_t mg_available_memory_bytes(const char *meminfo_path) {
 #endif
     char text[4096]; /* the two lines are among the first three of about fifty */
     read_beginning(meminfo_path ? meminfo_path : "/proc/meminfo", text, sizeof text);
-    const char *p = value_of(text, "MemAvailable");
-    if (!p) p = value_of(text, "MemFree");
-    if (!p) return 0;
-    uint64_t kibibytes = 0;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        if (kibibytes > UINT64_MAX / 10240 - 1) return 0;
-        kibibytes = kibibytes * 10 + (uint64_t)(*p - '0');
-    }
-    return kibibytes * 1024;
+    return kibibytes_of(text, value_of(text, "MemAvailable") ? "MemAvailable" : "MemFree");
 }
 
 int mg_processor_count(void) {

@@ -19,7 +19,7 @@ import Testing
       --tie-head on --dropout 0.1 --steps 2e3 --batch-size 12 --grad-accum 4 --optimizer adamw \
       --lr 3e-3 --min-lr 0 --warmup 0 --schedule wsd --patience 5 --weight-decay 0.01 \
       --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 --eval-every 100 \
-      --save-every 0 --log-every 10 --sample-tokens 0 --plan --json --quiet
+      --save-every 0 --log-every 10 --sample-tokens 0 --plan --profile --json --quiet
       """
     var expected = TrainOptions()
     expected.data = "a.txt"
@@ -61,6 +61,7 @@ import Testing
     expected.logEvery = 10
     expected.sampleTokens = 0
     expected.plan = true
+    expected.profile = true
     expected.json = true
     expected.quiet = true
     #expect(try parse(arguments) == .train(expected))
@@ -98,14 +99,17 @@ import Testing
           BenchOptions(subject: .kernels, filter: "gemm", quick: true, json: true, threads: 1)))
     let training = """
       bench train --family llama --layers 2 --heads 6 --kv-heads 3 --embed-dim 96 --hidden-dim 256 \
-      --context 32 --batch-size 3 --grad-accum 4 --vocab-size 50257 --steps 7
+      --context 32 --batch-size 3 --grad-accum 4 --vocab-size 50257 --steps 7 \
+      --preset tiny --profile --trace t.json
       """
     #expect(
       try parse(training)
         == .bench(
           BenchOptions(
-            subject: .train, family: .llama, layers: 2, heads: 6, keyValueHeads: 3, embedDim: 96,
-            hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 50257, steps: 7)))
+            subject: .train, family: .llama, preset: "tiny", layers: 2, heads: 6, keyValueHeads: 3,
+            embedDim: 96,
+            hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 50257, steps: 7,
+            profile: true, trace: "t.json")))
     #expect(
       try parse("demo --seconds 5 --seed 2 --threads 1")
         == .demo(DemoOptions(seconds: 5, seed: 2, threads: 1)))

@@ -6,8 +6,8 @@ import Testing
 @testable import mgpt
 
 @Suite struct BenchCommandTests {
-  @Test func defaultsAreTheSmallGPT2() {
-    let benchmark = BenchOptions(subject: .train).trainingBenchmark
+  @Test func defaultsAreTheSmallGPT2() throws {
+    let benchmark = try BenchOptions(subject: .train).trainingBenchmark()
     #expect(
       benchmark.configuration
         == ModelFamily.gpt2.configuration(
@@ -16,13 +16,32 @@ import Testing
     #expect(benchmark.gradientAccumulation == 1)
     #expect(benchmark.steps == 30)
     #expect(benchmark.warmUpSteps == 5)
+    #expect(!benchmark.isProfiled && benchmark.tracePath == nil)
   }
 
-  @Test func sizesArrive() {
+  /// A preset gives what other options don't.
+  @Test func presetsArrive() throws {
+    let line = "bench train --preset xl --layers 2 --trace t"
+    guard case .bench(let options) = try parse(line) else {
+      Issue.record("not a benchmark")
+      return
+    }
+    let benchmark = try options.trainingBenchmark()
+    #expect(
+      benchmark.configuration
+        == ModelFamily.modern.configuration(
+          vocabularySize: 65, contextLength: 512, layerCount: 2, headCount: 16, modelWidth: 1024))
+    #expect(benchmark.batchSize == 4 && benchmark.tracePath == "t")
+    #expect(throws: ConfigurationError.self) {
+      try BenchOptions(subject: .train, preset: "huge").trainingBenchmark()
+    }
+  }
+
+  @Test func sizesArrive() throws {
     let options = BenchOptions(
       subject: .train, family: .llama, layers: 2, heads: 6, keyValueHeads: 3, embedDim: 96,
       hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 500, steps: 7)
-    let benchmark = options.trainingBenchmark
+    let benchmark = try options.trainingBenchmark()
     #expect(
       benchmark.configuration
         == ModelFamily.llama.configuration(
@@ -132,13 +151,13 @@ import Testing
     let result = TrainingBenchmark.Result(
       seconds: SampleSummary([0.0102, 0.0111, 0.013]), tokensPerStep: 768, flopsPerStep: 1.11e9,
       peak: 200e9, peakResidentByteCount: 53_600_000, loss: 4.1823, parameterCount: 809_856,
-      threads: 2, backEnd: "avx512")
+      threads: 2, backEnd: "avx512", planByteCount: 42_200_000, baseByteCount: 11_300_000)
     let text = """
       step          11.10 ms (median of 3; 10.20 to 13.00)
       speed         69.2 K tokens/s, 100.0 GFLOP/s
       peak          50% of 200.0 GFLOP/s on 2 threads
       parameters    810 K
-      memory        53.6 MB at most
+      memory        53.6 MB at most; plan 42.2 MB + program 11.3 MB
       loss          4.182 (of random tokens)
 
       """

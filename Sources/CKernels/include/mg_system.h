@@ -10,7 +10,11 @@
 double mg_seconds(void);
 
 /// Largest resident set of this process so far, in bytes; 0 if unknown.
+/// Linux counts what the process held before exec, such as the memory of a script that started it.
 uint64_t mg_peak_resident_bytes(void);
+
+/// The same of this program alone; on Linux it reads a file of /proc, which takes some 20 us.
+uint64_t mg_own_peak_resident_bytes(void);
 
 /// Memory that can be had without swapping, in bytes; 0 if unknown.
 /// Linux: MemAvailable (before Linux 3.14 MemFree) of `meminfo_path`, NULL = /proc/meminfo.

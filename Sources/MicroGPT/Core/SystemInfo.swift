@@ -10,7 +10,12 @@ public enum SystemInfo {
   public static var seconds: Double { mg_seconds() }
 
   /// Largest resident memory of this process so far, in bytes; 0 if unknown.
+  ///
+  /// On Linux at least that of the program that started it, which may be a large script.
   public static var peakResidentByteCount: Int { Int(clamping: mg_peak_resident_bytes()) }
+
+  /// The same of this program alone; takes longer, so not for every step.
+  public static var ownPeakResidentByteCount: Int { Int(clamping: mg_own_peak_resident_bytes()) }
 
   /// Memory that can be had without swapping, in bytes; nil if the system doesn't say.
   ///

@@ -64,6 +64,9 @@ public struct Corpus: Sendable {
     }
   }
 
+  /// Tokens of both parts together.
+  public var tokenCount: Int { training.tokenCount + validation.tokenCount }
+
   /// How the text was cut into sequences.
   public var layout: CorpusLayout { training.layout }
 }

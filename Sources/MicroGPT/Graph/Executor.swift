@@ -9,6 +9,8 @@ final class Executor {
   let plan: MemoryPlan
   /// Changes from run to run.
   let state: UnsafeMutablePointer<StepState>
+  /// Where the time of every operation is recorded, if anywhere.
+  var profile: StepProfile?
   private let compute: Compute
   private let arena: Arena
   /// Kept alive because the tables below point into them.
@@ -105,8 +107,12 @@ final class Executor {
   /// Runs all operations in order.
   func forward() {
     let step = makeStep()
+    let profile = profile
     // By index: an iterator over existentials allocates in debug builds.
-    for t in 0..<operations.count { operations[t].forward(step) }
+    for t in 0..<operations.count {
+      operations[t].forward(step)
+      profile?.end(moment: t)
+    }
   }
 
   /// Runs the backward of all operations in reverse order; adds into the gradient block.
@@ -118,6 +124,7 @@ final class Executor {
     var step = makeStep()
     step.values = UnsafePointer(lateValues)
     let bits = isFirst ? plan.firstAccumulateBits : plan.accumulateBits
+    let profile = profile
     for m in operations.count..<plan.schedule.moments.count {
       let moment = plan.schedule.moments[m]
       if moment.direction == .recompute {
@@ -126,6 +133,7 @@ final class Executor {
         step.accumulateBits = bits[moment.operation]
         operations[moment.operation].backward(step)
       }
+      profile?.end(moment: m)
     }
   }
 

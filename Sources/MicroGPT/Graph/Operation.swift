@@ -31,6 +31,12 @@ protocol Operation: Sendable {
   var sharedScratch: Int { get }
   /// Floating-point operations of forward.
   var forwardFlops: Double { get }
+  /// Floating-point operations of backward.
+  var backwardFlops: Double { get }
+  /// Bytes that forward must move: what it reads, once, and what it writes, once.
+  var forwardBytes: Double { get }
+  /// The same of backward.
+  var backwardBytes: Double { get }
 
   /// Computes the outputs.
   func forward(_ step: Step)
@@ -45,6 +51,19 @@ extension Operation {
   var passThrough: (output: Tensor, inputs: [Tensor])? { nil }
   func scratch(_ kernels: mg_kernels) -> Int { 0 }
   var sharedScratch: Int { 0 }
+  /// One product for the gradient of each factor.
+  var backwardFlops: Double { 2 * forwardFlops }
+  var forwardBytes: Double { byteCount(inputs) + byteCount(outputs) }
+  /// Reads what was saved and the gradient of the result, writes the gradients of the inputs; where
+  /// one is added to, it is read as well, which is not counted.
+  var backwardBytes: Double {
+    byteCount(saved) + byteCount(outputs.prefix(1)) + byteCount(differentiable)
+  }
+}
+
+/// The bytes of all `tensors`.
+func byteCount(_ tensors: some Sequence<Tensor>) -> Double {
+  tensors.reduce(0) { $0 + Double($1.byteCount) }
 }
 
 /// What changes from run to run without changing the graph.

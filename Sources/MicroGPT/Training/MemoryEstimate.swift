@@ -1,5 +1,7 @@
 // What a training run will reserve, computed from its plans before anything is allocated.
 
+import CKernels
+
 /// The memory of a training run, arena by arena, in bytes.
 public struct MemoryEstimate: Sendable, Equatable {
   /// One arena of the plan.
@@ -33,10 +35,11 @@ public struct MemoryEstimate: Sendable, Equatable {
     return 16 * weights + 4 * tokens * Double(c.layerCount) * (4 * width + hidden)
   }
 
-  /// Plans the run of `configuration` by `recipe` on the workers of `compute`.
+  /// Plans the run of `configuration` by `recipe` on the workers of `compute`, over a text of
+  /// `tokenCount` tokens.
   public init(
-    _ configuration: ModelConfiguration, _ recipe: TrainingConfiguration, samples: Bool,
-    compute: Compute
+    _ configuration: ModelConfiguration, _ recipe: TrainingConfiguration, tokenCount: Int = 0,
+    evaluation evaluates: Bool = true, samples: Bool, compute: Compute
   ) {
     let batchSize = recipe.batchSize
     let table = ParameterTable(configuration)
@@ -45,21 +48,26 @@ public struct MemoryEstimate: Sendable, Equatable {
     let training = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true,
       recomputes: recipe.recomputes)
-    let evaluation = LossGraph(
-      configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: false)
-    let needs = Executor.scratchNeeds(training.graph, compute.kernels)
+    var needs = Executor.scratchNeeds(training.graph, compute.kernels)
+    needs.shared = max(needs.shared, mg_shared_scratch(0, table.elementCount))
     let weights = table.elementCount * 4
     parts = [
       Part(name: "weights", byteCount: weights),
       Part(name: "gradients", byteCount: weights),
       Part(name: "optimizer (two moments)", byteCount: 2 * weights),
       Part(name: "activations of a step", byteCount: MemoryPlan(training.graph).byteCount),
-      Part(name: "activations of evaluation", byteCount: MemoryPlan(evaluation.graph).byteCount),
       Part(
         name: "scratch of \(compute.threadCount) threads",
         byteCount: 4 * (needs.perWorker * compute.threadCount + needs.shared)),
       Part(name: "batches", byteCount: 8 * batchSize * length * recipe.gradientAccumulation),
+      Part(name: "tokens of the text", byteCount: 4 * tokenCount),
     ]
+    if evaluates {
+      let evaluation = LossGraph(
+        configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: false)
+      parts.append(
+        Part(name: "activations of evaluation", byteCount: MemoryPlan(evaluation.graph).byteCount))
+    }
     if samples {
       let single = LogitsGraph(
         configuration, table, batchSize: 1, sequenceLength: 1, cached: true)

@@ -18,9 +18,9 @@ public final class Trainer {
   let compute: Compute
   let optimizer: AdamW
   let gradients: Arena
-  private let executor: Executor
+  let executor: Executor
   /// Parts of the gradient block that a step begins with zeros in.
-  private let zeroed: [Range<Int>]
+  let zeroed: [Range<Int>]
   private let loss: LossGraph
   // All batches of one step, so that tokens are counted before the first gradient.
   private let batches: Arena
@@ -76,7 +76,10 @@ public final class Trainer {
   /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
   /// and optimizer are those of the last step.
   public func runStep() throws(TrainingError) -> StepResult {
-    try update(tokenCount: drawBatches())
+    executor.profile?.beginStep()
+    let tokenCount = drawBatches()
+    executor.profile?.end(.batch)
+    return try update(tokenCount: tokenCount)
   }
 
   /// The step on the batches that are in the buffers.
@@ -96,6 +99,8 @@ public final class Trainer {
     optimizer.update(
       weights: model.weights, gradients: gradients, learningRate: rate, step: step,
       gradientScale: scale, gradientLimit: .infinity, compute: compute)
+    executor.profile?.end(.optimizer)
+    executor.profile?.endStep()
     return StepResult(
       loss: meanLoss, gradientNorm: gradientNorm, learningRate: rate, tokenCount: tokenCount)
   }
@@ -104,10 +109,12 @@ public final class Trainer {
   func computeGradients(tokenCount: Int) -> (loss: Double, norm: Double) {
     let count = model.table.elementCount
     zeroGradients()
+    executor.profile?.end(.zeroing)
     var lossSum = 0.0
     executor.state.pointee.lossWeight = Float(1 / Double(max(tokenCount, 1)))
     for part in 0..<configuration.gradientAccumulation {
       loadBatch(part)
+      executor.profile?.end(.batch)
       let number = UInt64(step * configuration.gradientAccumulation + part)
       executor.state.pointee.dropoutKey = splitMix64(
         configuration.seed &+ splitMix64(number &+ RandomStream.dropout << 56))
@@ -116,6 +123,7 @@ public final class Trainer {
       lossSum += executor.state.pointee.lossSum
     }
     let squares = mg_sum_squares(compute.context, count, gradients.floats.baseAddress)
+    executor.profile?.end(.gradientNorm)
     return (lossSum / Double(max(tokenCount, 1)), squares.squareRoot())
   }
 

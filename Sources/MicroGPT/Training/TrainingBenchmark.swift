@@ -15,6 +15,10 @@ public struct TrainingBenchmark: Sendable {
   public var steps: Int
   /// Steps before them: page faults, caches, clock.
   public var warmUpSteps = 5
+  /// Whether the time of every operation is recorded.
+  public var isProfiled = false
+  /// Where to write a trace of the last steps, if anywhere.
+  public var tracePath: String?
   /// Of weights and tokens.
   public var seed: UInt64 = 1
 
@@ -48,6 +52,12 @@ public struct TrainingBenchmark: Sendable {
     public var threads: Int
     /// The name of the back end.
     public var backEnd: String
+    /// Bytes that the plan of the run says, the program itself left out.
+    public var planByteCount = 0
+    /// Largest resident memory of the process before the run reserved anything.
+    public var baseByteCount = 0
+    /// Time per operation, if it was asked for.
+    public var profile: ProfileReport?
 
     /// At the median duration, as all rates.
     public var tokensPerSecond: Double { Double(tokensPerStep) / seconds.median }
@@ -55,16 +65,23 @@ public struct TrainingBenchmark: Sendable {
     public var gigaflops: Double { flopsPerStep / seconds.median / 1e9 }
     /// The rate over the peak, 0 to 1.
     public var shareOfPeak: Double { gigaflops * 1e9 / peak }
+    /// Resident memory over what plan and program explain: 1 if the plan is exact.
+    public var shareOfPlan: Double {
+      Double(peakResidentByteCount) / Double(planByteCount + baseByteCount)
+    }
   }
 
   /// Trains and measures.
   ///
-  /// *Throws* if the configuration is impossible, memory lacks, or the loss is not a number.
+  /// *Throws* if the configuration is impossible, memory lacks, the loss is not a number, or the
+  /// trace can't be written, which is tried first.
   public func run(_ compute: Compute) throws -> Result {
     precondition(steps >= 1 && batchSize >= 1 && gradientAccumulation >= 1, "nothing to do")
     try configuration.validate()
     try checkMemory()
+    if let tracePath { _ = try AtomicFile(path: tracePath) }
     let peakBefore = compute.measurePeakFlops()
+    let baseByteCount = SystemInfo.ownPeakResidentByteCount
     let model = try GPT(configuration, seed: seed)
     let trainer = try Trainer(
       model: model, configuration: trainingConfiguration, training: randomTokens(),
@@ -72,17 +89,29 @@ public struct TrainingBenchmark: Sendable {
     var durations = [Double](repeating: 0, count: steps)
     var loss = 0.0
     for step in -warmUpSteps..<steps {
+      if step == 0 && (isProfiled || tracePath != nil) { trainer.startProfile() }
       let start = SystemInfo.seconds
       loss = try trainer.runStep().loss
       if step >= 0 { durations[step] = SystemInfo.seconds - start }
     }
-    return Result(
+    var result = Result(
       seconds: SampleSummary(durations), tokensPerStep: trainer.tokensPerStep,
       flopsPerStep: configuration.trainingFlopsPerToken * Double(trainer.tokensPerStep),
       peak: max(peakBefore, compute.measurePeakFlops()),
-      peakResidentByteCount: SystemInfo.peakResidentByteCount, loss: loss,
+      peakResidentByteCount: SystemInfo.ownPeakResidentByteCount, loss: loss,
       parameterCount: model.parameterCount, threads: compute.threadCount,
-      backEnd: compute.backEnd)
+      backEnd: compute.backEnd, planByteCount: plan(compute).byteCount,
+      baseByteCount: baseByteCount)
+    if let tracePath { try trainer.profile?.writeTrace(to: tracePath) }
+    if isProfiled { result.profile = trainer.profileReport() }
+    return result
+  }
+
+  /// What the run reserves; it neither evaluates nor generates text.
+  private func plan(_ compute: Compute) -> MemoryEstimate {
+    MemoryEstimate(
+      configuration, trainingConfiguration, tokenCount: tokenCount, evaluation: false,
+      samples: false, compute: compute)
   }
 
   /// AdamW with the defaults and clipping at 1, at a constant rate.
@@ -98,9 +127,12 @@ public struct TrainingBenchmark: Sendable {
     return recipe
   }
 
-  /// A stream of uniformly random token ids, long enough that rows of a batch rarely overlap.
+  /// Long enough that rows of a batch rarely overlap.
+  private var tokenCount: Int { max(1 << 16, 4 * (configuration.contextLength + 1)) }
+
+  /// A stream of uniformly random token ids.
   private func randomTokens() -> TokenSplit {
-    let count = max(1 << 16, 4 * (configuration.contextLength + 1))
+    let count = tokenCount
     var generator = RandomGenerator(seed: seed, stream: RandomStream.sampling)
     let tokens = (0..<count).map { _ in
       Int32(generator.next(below: configuration.vocabularySize))
@@ -129,14 +161,21 @@ public struct TrainingBenchmark: Sendable {
 extension TrainingBenchmark.Result {
   /// The object that `mgpt bench train --json` prints.
   public var json: JSON {
-    [
+    var object: JSON = [
       "step_ms": .number(seconds.median * 1e3), "step_ms_min": .number(seconds.minimum * 1e3),
       "step_ms_max": .number(seconds.maximum * 1e3), "steps": .integer(seconds.count),
+      "tokens_per_step": .integer(tokensPerStep),
       "tokens_per_second": .number(tokensPerSecond), "gflops": .number(gigaflops),
       "peak_gflops": .number(peak / 1e9), "share_of_peak": .number(shareOfPeak),
-      "peak_rss_bytes": .integer(peakResidentByteCount), "loss": .number(loss),
+      "peak_rss_bytes": .integer(peakResidentByteCount), "plan_bytes": .integer(planByteCount),
+      "base_rss_bytes": .integer(baseByteCount), "share_of_plan": .number(shareOfPlan),
+      "loss": .number(loss),
       "parameters": .integer(parameterCount), "threads": .integer(threads),
       "back_end": .string(backEnd),
     ]
+    if let profile, case .object(let members) = object {
+      object = .object(members + [JSON.Member("profile", profile.json)])
+    }
+    return object
   }
 }

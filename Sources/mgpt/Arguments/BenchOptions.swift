@@ -14,6 +14,8 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   var threads: Int?
   // Train
   var family: FamilyChoice?
+  /// Name of a set of sizes; not checked here.
+  var preset: String?
   var layers: Int?
   var heads: Int?
   var keyValueHeads: Int?
@@ -29,6 +31,10 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   var recompute = false
   /// Steps that are timed.
   var steps: Int?
+  /// Time each operation.
+  var profile = false
+  /// Trace file.
+  var trace: String?
 
   func invocation() -> Invocation { .bench(self) }
 }
@@ -40,6 +46,7 @@ extension BenchOptions {
     [
       "mgpt bench kernels", "mgpt bench kernels --filter matmul --threads 1 --json",
       "mgpt bench train --layers 6 --embed-dim 384 --heads 6 --context 256",
+      "mgpt bench train --preset small --profile --trace trace.json",
     ]
   }
   static var positional: Option<BenchOptions>? {
@@ -67,6 +74,9 @@ extension BenchOptions {
   private static var trainOptions: [Option<BenchOptions>] {
     [
       .value(
+        "preset", "NAME", .name("the name of a preset"), into: \.preset, default: "none",
+        example: "small", help: "Family and sizes that other options don't give"),
+      .value(
         "family", "NAME", .choice, into: \.family, default: "gpt2", example: "modern",
         help: "Architecture"),
       size("layers", 1024, into: \.layers, default: "4", help: "Transformer blocks"),
@@ -86,6 +96,10 @@ extension BenchOptions {
       size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
       size(
         "steps", 1_000_000, into: \.steps, default: "30", help: "Steps to time, after 5 more"),
+      .flag("profile", into: \.profile, help: "Time each operation"),
+      .value(
+        "trace", "FILE", .file, into: \.trace, example: "trace.json",
+        help: "Write a trace of the last steps for Perfetto or chrome://tracing"),
     ]
   }
 
@@ -121,6 +135,7 @@ extension BenchOptions {
           ("hidden-dim", hiddenDim != nil), ("context", context != nil),
           ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
           ("vocab-size", vocabSize != nil), ("recompute", recompute), ("steps", steps != nil),
+          ("preset", preset != nil), ("profile", profile), ("trace", trace != nil),
         ]
       }
     return pairs.filter(\.1).map(\.0)

@@ -78,6 +78,7 @@ extension TrainOptions {
         "sample-tokens", "N", .integer(0...1_000_000), into: \.sampleTokens,
         help: "Length of the text sample at each evaluation (0 = none)"),
       .flag("plan", into: \.plan, help: "Print parameters, memory and time, then stop"),
+      .flag("profile", into: \.profile, help: "Time each operation; write a trace for Perfetto"),
       .json(help: "Print one JSON object per log line and evaluation"),
       .flag("quiet", into: \.quiet, help: "Print nothing but errors")
         .named(suggestedFor: ["silent"]),

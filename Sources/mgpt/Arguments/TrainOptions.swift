@@ -71,6 +71,8 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   var sampleTokens = 100
   /// Print the memory plan and stop.
   var plan = false
+  /// Record the time of every operation.
+  var profile = false
   var json = false
   var quiet = false
 

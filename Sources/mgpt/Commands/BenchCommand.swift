@@ -125,27 +125,38 @@ enum BenchTable {
 // MARK: - Training
 
 private func benchTraining(_ asked: BenchOptions, _ compute: Compute) throws {
-  let benchmark = asked.trainingBenchmark
+  let benchmark = try asked.trainingBenchmark()
   try benchmark.configuration.validate()
   let machine = MachineDescription.current(compute)
   if !asked.json {
     Terminal.output.write(BenchTable.introduction(machine) + introduction(benchmark))
   }
   let result = try benchmark.run(compute)
-  Terminal.output.write(asked.json ? "\(result.json)\n" : report(result))
+  if asked.json, case .object(let members) = result.json {
+    let preset = JSON.Member("preset", asked.preset.map(JSON.string) ?? .null)
+    Terminal.output.write("\(JSON.object([preset] + members))\n")
+    return
+  }
+  Terminal.output.write(report(result) + (result.profile.map { "\n" + profileTable($0) } ?? ""))
 }
 
 extension BenchOptions {
-  /// The model and batch asked for; the defaults are the small GPT-2 that comparisons use.
-  var trainingBenchmark: TrainingBenchmark {
-    let family = family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? .gpt2
+  /// The model and batch asked for; the defaults are the preset's, or those of the small GPT-2 that
+  /// comparisons use.
+  func trainingBenchmark() throws(ConfigurationError) -> TrainingBenchmark {
+    let preset = try ModelPreset.named(preset ?? "nanogpt-cpu")
+    let family = family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
     var benchmark = TrainingBenchmark(
       configuration: family.configuration(
-        vocabularySize: vocabSize ?? 65, contextLength: context ?? 64, layerCount: layers ?? 4,
-        headCount: heads ?? 4, modelWidth: embedDim ?? 128, keyValueHeadCount: keyValueHeads,
+        vocabularySize: vocabSize ?? 65, contextLength: context ?? preset.context,
+        layerCount: layers ?? preset.layers, headCount: heads ?? preset.heads,
+        modelWidth: embedDim ?? preset.width, keyValueHeadCount: keyValueHeads,
         hiddenWidth: hiddenDim),
-      batchSize: batchSize ?? 12, gradientAccumulation: gradAccum ?? 1, steps: steps ?? 30)
+      batchSize: batchSize ?? preset.batchSize, gradientAccumulation: gradAccum ?? 1,
+      steps: steps ?? 30)
     benchmark.recomputes = recompute
+    benchmark.isProfiled = profile
+    benchmark.tracePath = trace
     return benchmark
   }
 }
@@ -172,7 +183,8 @@ func report(_ result: TrainingBenchmark.Result) -> String {
     peak          \(Format.percent(result.shareOfPeak)) of \
     \(Format.fixed(result.peak / 1e9, decimals: 1)) GFLOP/s on \(threadCount(result.threads))
     parameters    \(Format.count(result.parameterCount))
-    memory        \(Format.bytes(result.peakResidentByteCount)) at most
+    memory        \(Format.bytes(result.peakResidentByteCount)) at most; \
+    plan \(Format.bytes(result.planByteCount)) + program \(Format.bytes(result.baseByteCount))
     loss          \(Format.loss(result.loss)) (of random tokens)
 
     """

@@ -33,6 +33,11 @@ func runTrain(_ asked: TrainOptions) throws -> Int32 {
     let peak = options.peakFlops ?? 0
     terminal.write(words.introduction(trainer, peak: peak))
   }
+  if asked.profile {
+    // Now rather than after the run: a trace that can't be written.
+    _ = try AtomicFile(path: setup.tracePath)
+    trainer.startProfile()
+  }
   let console = try TrainingConsole(
     folder: setup.folder, resumingAfter: setup.resumed == nil ? nil : trainer.step,
     logEvery: setup.logEvery, json: asked.json, quiet: asked.quiet, terminal: terminal)
@@ -46,9 +51,18 @@ func runTrain(_ asked: TrainOptions) throws -> Int32 {
   console.finish()
   try console.writeChart(
     title: stem(of: setup.options.source.path), subtitle: words.model)
-  let isHeard = asked.json || console.outputFailure == 0
-  if !asked.quiet && isHeard { terminal.write(words.conclusion(end, run, trainer)) }
+  let isHeard = !asked.quiet && (asked.json || console.outputFailure == 0)
+  if isHeard { terminal.write(words.conclusion(end, run, trainer)) }
+  try finishProfile(of: trainer, trace: setup.tracePath, terminal: isHeard ? terminal : nil)
   if let signal = Signals.received { return end == .stopped ? 128 + signal : 0 }
   if console.outputFailure != 0 { Terminal.output.exitBecauseOf(console.outputFailure) }
   return 0
+}
+
+/// Writes the trace and shows the table, if a profile was asked for.
+private func finishProfile(of trainer: Trainer, trace: String, terminal: Terminal?) throws {
+  guard let profile = trainer.profile else { return }
+  try profile.writeTrace(to: trace)
+  guard let terminal, let report = trainer.profileReport() else { return }
+  terminal.write("\n" + profileTable(report) + "trace: \(quotedIfNeeded(trace))\n")
 }

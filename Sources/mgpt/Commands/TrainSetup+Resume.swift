@@ -29,7 +29,8 @@ extension TrainSetup {
       validationFraction: source.validationFraction, path: source.path)
     recipe.recomputes = asked.recompute
     configuration = recipe
-    estimate = try Self.estimate(architecture, configuration, asked, compute)
+    estimate = try Self.estimate(
+      architecture, configuration, tokenCount: corpus.tokenCount, asked, compute)
     folder = asked.out ?? asked.checkpointPath.map(parentFolder) ?? parentFolder(of: path)
     // Going on from the best checkpoint must not overwrite it with a later, worse one.
     let isElsewhere = asked.out != nil || asked.checkpointPath != nil

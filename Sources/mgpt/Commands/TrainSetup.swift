@@ -20,6 +20,9 @@ struct TrainSetup {
   /// What the person should know about choices made for them, a line each.
   var notes: [String] = []
 
+  /// Where `--profile` puts its trace.
+  var tracePath: String { folder + "/trace.json" }
+
   /// The model to train, in memory from here on: a new one, or that of the checkpoint.
   func makeModel() throws -> GPT {
     try loaded ?? GPT(architecture, seed: configuration.seed)
@@ -61,7 +64,8 @@ extension TrainSetup {
       text: text, layout: layout, tokenizer: tokenizer, contextLength: context,
       validationFraction: asked.validationFraction ?? 0.1, path: path)
     configuration = try Self.recipe(asked, preset, family, context: context)
-    estimate = try Self.estimate(architecture, configuration, asked, compute)
+    estimate = try Self.estimate(
+      architecture, configuration, tokenCount: corpus.tokenCount, asked, compute)
     (folder, options) = Self.places(asked, dataPath: path)
     if !asked.plan { try Self.refuseUsed(folder, options, force: asked.force) }
     if asked.preset == nil && asked.layers == nil && asked.embedDim == nil {
@@ -172,8 +176,8 @@ extension TrainSetup {
 
   /// Plans the memory of the run, and refuses what does not fit into the memory that is available.
   static func estimate(
-    _ model: ModelConfiguration, _ recipe: TrainingConfiguration, _ asked: TrainOptions,
-    _ compute: Compute
+    _ model: ModelConfiguration, _ recipe: TrainingConfiguration, tokenCount: Int,
+    _ asked: TrainOptions, _ compute: Compute
   ) throws -> MemoryEstimate {
     let available = SystemInfo.availableMemoryByteCount
     let least = MemoryEstimate.leastByteCount(model, batchSize: recipe.batchSize)
@@ -183,7 +187,7 @@ extension TrainSetup {
       throw MemoryError.doesNotFit(needed: Int(min(least, 0x1p62)), available: available ?? 0)
     }
     let estimate = MemoryEstimate(
-      model, recipe, samples: asked.sampleTokens > 0, compute: compute)
+      model, recipe, tokenCount: tokenCount, samples: asked.sampleTokens > 0, compute: compute)
     if !asked.force, !asked.plan, let available, estimate.byteCount > available {
       throw MemoryError.doesNotFit(needed: estimate.byteCount, available: available)
     }

@@ -9,7 +9,8 @@ import Testing
     let run = try SmallRun(name, threads: 2, batchSize: 3, accumulation: 2)
     let c = run.trainer.model.configuration
     let estimate = MemoryEstimate(
-      c, run.trainer.configuration, samples: true, compute: run.compute)
+      c, run.trainer.configuration, tokenCount: run.corpus.tokenCount, samples: true,
+      compute: run.compute)
     func part(_ name: String) -> Int {
       estimate.parts.first { $0.name.hasPrefix(name) }?.byteCount ?? -1
     }
@@ -20,6 +21,8 @@ import Testing
       part("optimizer") == trainer.optimizer.moment1.byteCount
         + trainer.optimizer.moment2.byteCount)
     #expect(part("batches") == 2 * 2 * 3 * c.contextLength * 4)
+    #expect(part("scratch") == run.compute.scratchByteCount)
+    #expect(part("tokens") == 4 * run.corpus.training.tokens.count)
     let cache = try KeyValueCache(c)
     #expect(part("cache") > cache.slots.reduce(0) { $0 + $1.byteCount })
     #expect(estimate.byteCount == estimate.parts.reduce(0) { $0 + $1.byteCount })

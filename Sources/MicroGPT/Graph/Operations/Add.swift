@@ -27,6 +27,9 @@ struct Add: Operation {
   var inPlace: [(input: Tensor, output: Tensor)] { [(delta, output), (x, output)] }
   var passThrough: (output: Tensor, inputs: [Tensor])? { (output, [x, delta]) }
   var forwardFlops: Double { Double(output.shape.count) }
+  // At best all gradients share one place (`sharedBlock` of the plan) and nothing moves.
+  var backwardFlops: Double { 0 }
+  var backwardBytes: Double { 0 }
 
   func forward(_ step: Step) {
     mg_add(

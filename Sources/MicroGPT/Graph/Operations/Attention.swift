@@ -51,6 +51,8 @@ private struct Attention: Operation {
   var forwardFlops: Double {
     2 * Double(output.shape.count) * Double(keyCapacity)
   }
+  /// Five products (q k^T again, dP, dV, dQ, dK) for the two of forward.
+  var backwardFlops: Double { 2.5 * forwardFlops }
 
   private func description(_ step: Step) -> mg_attention {
     let position = step.state.pointee.position

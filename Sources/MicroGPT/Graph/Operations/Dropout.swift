@@ -33,6 +33,7 @@ private struct Dropout: Operation {
   var differentiable: [Tensor] { [x] }
   var inPlace: [(input: Tensor, output: Tensor)] { [(x, output)] }
   var forwardFlops: Double { Double(x.shape.count) }
+  var backwardFlops: Double { forwardFlops }
 
   private func run(_ step: Step, _ from: UnsafePointer<Float>, _ to: UnsafeMutablePointer<Float>) {
     let key = step.state.pointee.dropoutKey ^ salt

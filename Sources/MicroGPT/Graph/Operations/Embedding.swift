@@ -33,7 +33,13 @@ private struct Embedding: Operation {
   var outputs: [Tensor] { [output] }
   var saved: [Tensor] { [tokens] }
   var differentiable: [Tensor] { [table] + (positions.map { [$0] } ?? []) }
+  private var tableCount: Double { positions == nil ? 1 : 2 }
   var forwardFlops: Double { Double(output.shape.count) * 2 }
+  var backwardFlops: Double { Double(output.shape.count) * 2 * tableCount }
+  /// Of the tables only the rows that are looked up.
+  var forwardBytes: Double { byteCount([tokens]) + (1 + tableCount) * byteCount([output]) }
+  /// Those rows are read and written.
+  var backwardBytes: Double { byteCount([tokens]) + (1 + 2 * tableCount) * byteCount([output]) }
 
   private func description(_ step: Step) -> mg_embedding {
     mg_embedding(

@@ -21,7 +21,8 @@ extension Graph {
     let losses = activation(Shape(x.shape.rows, 1))
     append(
       LinearCrossEntropy(
-        x: x, head: head, targets: targets, cap: cap, logits: logits, losses: losses))
+        x: x, head: head, targets: targets, cap: cap, logits: logits, losses: losses,
+        isTraining: isTraining))
   }
 }
 
@@ -32,6 +33,7 @@ private struct LinearCrossEntropy: Operation {
   let cap: Float
   let logits: Tensor
   let losses: Tensor
+  let isTraining: Bool
 
   var name: String { "head + cross-entropy" }
   var inputs: [Tensor] { [x, head, targets] }
@@ -43,7 +45,13 @@ private struct LinearCrossEntropy: Operation {
     var kernels = kernels
     return mg_matmul_scratch(&kernels)
   }
-  var forwardFlops: Double { 2 * Double(x.shape.count) * Double(head.shape[0]) }
+  private var productFlops: Double { 2 * Double(x.shape.count) * Double(head.shape[0]) }
+  var forwardFlops: Double { isTraining ? 0 : productFlops }
+  var forwardBytes: Double { isTraining ? 0 : byteCount(inputs) }
+  /// The logits and the gradients of both factors.
+  var backwardFlops: Double { 3 * productFlops }
+  /// Logits exist by chunks that a cache may hold, and are not counted.
+  var backwardBytes: Double { byteCount(inputs + differentiable) }
 
   private func description(_ step: Step) -> mg_loss {
     mg_loss(

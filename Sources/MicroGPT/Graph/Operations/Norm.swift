@@ -61,6 +61,10 @@ private struct Norm: Operation {
   }
   var sharedScratch: Int { mg_shared_scratch(x.shape.last, 0) }
   var forwardFlops: Double { Double(x.shape.count) * 5 }
+  /// Where a sum was normalised, its gradient already holds something and is added to in place.
+  var backwardBytes: Double {
+    byteCount(saved + [output, x]) + (sum == nil ? 0 : byteCount([x])) + 2 * byteCount(parameters)
+  }
 
   private func description(_ step: Step) -> mg_norm {
     mg_norm(

@@ -61,7 +61,17 @@ private struct RotaryEmbedding: Operation {
   var differentiable: [Tensor] { [qkv] }
   var inPlace: [(input: Tensor, output: Tensor)] { [(qkv, output)] }
   var passThrough: (output: Tensor, inputs: [Tensor])? { (output, [qkv]) }
-  var forwardFlops: Double { Double(qkv.shape.count) * 6 }
+  /// Of queries and keys; values are not touched where forward works in place.
+  private var turningBytes: Double {
+    byteCount([output]) * Double(heads.headCount + heads.keyValueHeadCount)
+      / Double(heads.headCount + 2 * heads.keyValueHeadCount)
+  }
+  var forwardFlops: Double { turningBytes / 4 * (factors == nil ? 3 : 6) }
+  var forwardBytes: Double { 2 * turningBytes + byteCount([table, factors].compactMap { $0 }) }
+  /// The gradient is turned back in place; the normalisation's needs the values too.
+  var backwardBytes: Double {
+    (factors == nil ? 2 : 3) * turningBytes + byteCount([table, factors].compactMap { $0 })
+  }
 
   private func description(_ step: Step) -> mg_rope {
     let cosine = step.optionalFloats(table)
