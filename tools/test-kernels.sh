@@ -59,7 +59,7 @@ if [ ! -x "$program" ]; then
 fi
 
 failed=0 tried="" refused=""
-for isa in scalar neon neon_dotprod avx2 avx512; do
+for isa in scalar neon neon_dotprod avx2 avx512 avx512_bf16; do
     message=$(MGPT_ISA=$isa $prefix "$program" --best 2>&1)
     case $? in
     0) tried="$tried $isa"; MGPT_ISA=$isa $prefix "$program" "$@" || failed=1 ;;

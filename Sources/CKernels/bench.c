@@ -13,6 +13,9 @@
     X(matmul_nn)                                                                                   \
     X(matmul_nt)                                                                                   \
     X(matmul_tn)                                                                                   \
+    X(matmul_bf16_nn)                                                                              \
+    X(matmul_bf16_nt)                                                                              \
+    X(matmul_bf16_tn)                                                                              \
     X(attention_forward)                                                                           \
     X(attention_backward)                                                                          \
     X(linear_cross_entropy)                                                                        \
@@ -177,6 +180,7 @@ static const double sample_seconds = 1e-3;
 /* What all workers do at once, `rounds` times. */
 typedef struct {
     const mg_context *context;
+    mg_type arithmetic;
     size_t rounds;
     const float *data; /* of `count` floats, or NULL */
     size_t count;
@@ -186,7 +190,9 @@ typedef struct {
 static void peak_worker(void *argument, size_t worker, size_t workers) {
     (void)workers;
     roof_job *job = argument;
-    job->sums[worker * SLOT] += job->context->kernels->fma_peak_f32(job->rounds);
+    const mg_kernels *f = job->context->kernels;
+    job->sums[worker * SLOT] +=
+        job->arithmetic == MG_BF16 ? f->dot_peak_bf16(job->rounds) : f->fma_peak_f32(job->rounds);
 }
 
 static void tile_worker(void *argument, size_t worker, size_t workers) {
@@ -237,11 +243,12 @@ static double best_rate(roof_job *job, mg_job worker, double seconds) {
     return best;
 }
 
-double mg_bench_peak(const mg_context *context, double seconds) {
+double mg_bench_peak(const mg_context *context, mg_type arithmetic, double seconds) {
     const mg_kernels *f = context->kernels;
     double flops = 2.0 * (double)(f->mr * f->nr * mg_pool_workers(context->pool));
     int tile = f->isa == MG_ISA_SCALAR && f->mr <= TILE_SIDE && f->nr <= TILE_SIDE;
-    roof_job job = {.context = context};
+    if (arithmetic == MG_BF16) flops *= (double)f->bf16_step;
+    roof_job job = {.context = context, .arithmetic = arithmetic};
     double loop = flops * best_rate(&job, peak_worker, tile ? seconds / 2 : seconds);
     if (!tile) return loop;
     double block = flops * TILE_DEPTH * best_rate(&job, tile_worker, seconds / 2);

@@ -13,40 +13,8 @@ enum {
     TOKENS = 768        /* rows of a batch of 12 x 64 */
 };
 
-/* ---- Matrix multiply ------------------------------------------------------------------------- */
-
-static size_t padded(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-
-void bench_pack_rows_f32(bench *b) {
-    SHAPES({384, 128}, {768, 256}); /* rows, depth */
-    size_t count = size[0], k = size[1], width = b->kernels->nr;
-    float *src = bench_floats(b, count * k), *dst = bench_floats(b, padded(count, width) * k);
-    bench_describe(b, 0, 8.0 * (double)(count * k), "rows=%zu k=%zu width=%zu", count, k, width);
-    while (bench_continue(b)) b->kernels->pack_rows_f32(count, k, src, k, width, dst);
-    bench_consume(b, count, dst);
-}
-
-void bench_pack_columns_f32(bench *b) {
-    SHAPES({384, 128}, {768, 256});
-    size_t count = size[0], k = size[1], width = b->kernels->nr;
-    float *src = bench_floats(b, count * k), *dst = bench_floats(b, padded(count, width) * k);
-    bench_describe(b, 0, 8.0 * (double)(count * k), "columns=%zu k=%zu width=%zu", count, k, width);
-    while (bench_continue(b)) b->kernels->pack_columns_f32(count, k, src, count, width, dst);
-    bench_consume(b, count, dst);
-}
-
-void bench_gemm_block_f32(bench *b) {
-    SHAPES({96, 384, 128}, {96, 768, 256}, {96, 65, 128}); /* one block of the driver's loops */
-    const mg_kernels *f = b->kernels;
-    size_t m = size[0], n = size[1], k = size[2];
-    float *left = bench_floats(b, padded(m, f->mr) * k);
-    float *right = bench_floats(b, padded(n, f->nr) * k);
-    float *c = bench_floats(b, m * n);
-    bench_describe(b, 2.0 * (double)(m * n * k), 4.0 * (double)(m * k + n * k + m * n),
-                   "m=%zu n=%zu k=%zu", m, n, k);
-    while (bench_continue(b)) f->gemm_block_f32(m, n, k, left, right, c, n, NULL, 0);
-    bench_consume(b, m * n, c);
-}
+/* ---- Matrix times vector ----------------------------------------------------------------------
+ */
 
 void bench_gemv_f32(bench *b) {
     SHAPES({384, 128}, {3072, 768}, {50257, 768}); /* rows, columns: decoding */
@@ -336,7 +304,7 @@ void bench_rope_backward_f32(bench *b) {
     bench_consume(b, c.count, c.x);
 }
 
-/* ---- Reductions, optimizer, peak ------------------------------------------------------------- */
+/* ---- Reductions and optimizer ---------------------------------------------------------------- */
 
 void bench_sum_f32(bench *b) {
     SHAPES({64 * 128}, {1 << 20});
@@ -380,11 +348,4 @@ void bench_adamw_f32(bench *b) {
     bench_describe(b, 17.0 * (double)n, 28.0 * (double)n, "n=%zu", n);
     while (bench_continue(b)) b->kernels->adamw_f32(n, &h, g, p, m, v);
     bench_consume(b, n, p);
-}
-
-void bench_fma_peak_f32(bench *b) {
-    SHAPES({4096});
-    double flops = 2.0 * (double)(b->kernels->mr * b->kernels->nr * size[0]);
-    bench_describe(b, flops, 0, "rounds=%zu", size[0]);
-    while (bench_continue(b)) b->sum += b->kernels->fma_peak_f32(size[0]);
 }

@@ -3,42 +3,6 @@
  * model of width 128 with 768 tokens (batch 12, context 64). */
 #include "bench.h"
 
-/* ---- Matrix multiply ------------------------------------------------------------------------- */
-
-static void measure_matmul(bench *b, mg_form form, const size_t *size) {
-    size_t m = size[0], n = size[1], k = size[2];
-    float *left = bench_floats(b, m * k), *right = bench_floats(b, n * k);
-    float *c = bench_floats(b, m * n);
-    mg_context context = bench_context(b, mg_matmul_scratch(b->kernels), 0);
-    bench_describe(b, 2.0 * (double)(m * n * k), 4.0 * (double)(m * k + n * k + m * n),
-                   "m=%zu n=%zu k=%zu", m, n, k);
-    while (bench_continue(b))
-        mg_matmul(&context, form, m, n, k, left, form == MG_TN ? m : k, right,
-                  form == MG_NT ? k : n, c, n, NULL, 0);
-    bench_consume(b, m * n, c);
-}
-
-/* dx = dy W of the head, the MLP and the fused projection. */
-void bench_mg_matmul_nn(bench *b) {
-    SHAPES({256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {768, 128, 384}, {768, 128, 512},
-           {768, 512, 128}, {768, 128, 65});
-    measure_matmul(b, MG_NN, size);
-}
-
-/* y = x W^T of the same, and one row of decoding. */
-void bench_mg_matmul_nt(bench *b) {
-    SHAPES({256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {768, 384, 128}, {768, 512, 128},
-           {768, 128, 512}, {768, 65, 128}, {1, 3072, 768});
-    measure_matmul(b, MG_NT, size);
-}
-
-/* dW = dy^T x of the same. */
-void bench_mg_matmul_tn(bench *b) {
-    SHAPES({256, 256, 256}, {512, 512, 512}, {1024, 1024, 1024}, {384, 128, 768}, {512, 128, 768},
-           {128, 512, 768}, {65, 128, 768});
-    measure_matmul(b, MG_TN, size);
-}
-
 /* ---- Attention ------------------------------------------------------------------------------- */
 
 /* Multiply-adds on visible keys only: 4 * D a pair forward, 10 * D backward. */

@@ -11,7 +11,8 @@ enum { MG_HWCAP_ASIMDHP = 1 << 10, MG_HWCAP_ASIMDDP = 1 << 20 };
 #include <cpuid.h>
 #endif
 
-static const char *const names[MG_ISA_COUNT] = {"scalar", "neon", "neon_dotprod", "avx2", "avx512"};
+static const char *const names[MG_ISA_COUNT] = {"scalar", "neon",   "neon_dotprod",
+                                                "avx2",   "avx512", "avx512_bf16"};
 
 const char *mg_isa_name(mg_isa isa) { return (unsigned)isa < MG_ISA_COUNT ? names[isa] : NULL; }
 
@@ -34,6 +35,7 @@ bool mg_isa_compiled(mg_isa isa) {
 #endif
     case MG_ISA_AVX2:
     case MG_ISA_AVX512:
+    case MG_ISA_AVX512_BF16:
 #if defined(__x86_64__)
         return true;
 #else
@@ -81,6 +83,8 @@ bool mg_isa_supported(mg_isa isa) {
         return mg_isa_supported(MG_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+    case MG_ISA_AVX512_BF16:
+        return mg_isa_supported(MG_ISA_AVX512) && __builtin_cpu_supports("avx512bf16");
 #endif
     default:
         return true;

@@ -9,7 +9,7 @@ extern const mg_kernels mg_kernels_scalar;
 #if defined(__aarch64__)
 extern const mg_kernels mg_kernels_neon, mg_kernels_neon_dotprod;
 #elif defined(__x86_64__)
-extern const mg_kernels mg_kernels_avx2, mg_kernels_avx512;
+extern const mg_kernels mg_kernels_avx2, mg_kernels_avx512, mg_kernels_avx512_bf16;
 #endif
 
 static const mg_kernels *const tables[MG_ISA_COUNT] = {
@@ -20,6 +20,7 @@ static const mg_kernels *const tables[MG_ISA_COUNT] = {
 #elif defined(__x86_64__)
     [MG_ISA_AVX2] = &mg_kernels_avx2,
     [MG_ISA_AVX512] = &mg_kernels_avx512,
+    [MG_ISA_AVX512_BF16] = &mg_kernels_avx512_bf16,
 #endif
 };
 

@@ -91,13 +91,18 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss) {
     for (size_t first = 0; first < loss->rows; first += loss->chunk) {
         size_t count = mg_min(loss->chunk, loss->rows - first);
         const float *x = loss->x + first * c;
-        mg_matmul(context, MG_NT, count, v, c, x, c, loss->head, c, loss->logits, v, NULL, 0);
+        mg_product logits = mg_dense_product(MG_NT, count, v, c, x, loss->head, loss->logits);
+        mg_matmul(context, &logits);
         loss_job job = {context, loss, first, count};
         mg_dispatch(context, count * v * sizeof(float) >= MG_SERIAL_BYTES, loss_worker, &job);
         if (!loss->dx) continue;
-        mg_matmul(context, MG_NN, count, c, v, loss->logits, v, loss->head, c, loss->dx + first * c,
-                  c, NULL, loss->accumulate);
-        mg_matmul(context, MG_TN, v, c, count, loss->logits, v, x, c, loss->dhead, c, NULL, 1);
+        mg_product dx =
+            mg_dense_product(MG_NN, count, c, v, loss->logits, loss->head, loss->dx + first * c);
+        dx.accumulate = loss->accumulate;
+        mg_matmul(context, &dx);
+        mg_product dhead = mg_dense_product(MG_TN, v, c, count, loss->logits, x, loss->dhead);
+        dhead.accumulate = 1;
+        mg_matmul(context, &dhead);
     }
     double total = 0;
     for (size_t r = 0; r < loss->rows; r++) total += loss->losses[r];

@@ -22,7 +22,13 @@ static void check_product(checker *c, mg_form form, const product_size *s, int s
     for (size_t w = 0; w < 3; w++) {
         mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);
         y[w] = copied(c, size, before);
-        mg_matmul(&context, form, m, n, k, a, lda, b, ldb, y[w], ldc, bias, start == 1);
+        mg_product product = mg_dense_product(form, m, n, k, a, b, y[w]);
+        product.a.ld = lda;
+        product.b.ld = ldb;
+        product.c.ld = ldc;
+        product.bias = bias;
+        product.accumulate = start == 1;
+        mg_matmul(&context, &product);
         expect_same(c, "c by workers", size, y[w], y[0]);
         context_free(&context);
     }

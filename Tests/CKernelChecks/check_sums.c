@@ -261,7 +261,7 @@ void check_fma_peak_f32(checker *c) {
         size_t sums = c->k->mr * c->k->nr / c->k->vector_width;
         double total = 0;
         for (size_t j = 0; j < sums; j++) {
-            double s = (double)j;
+            double s = (double)(j + 2);
             for (size_t r = 0; r < rounds[i]; r++) s = s * (double)0.999999f + (double)1e-6f;
             total += s;
         }

@@ -55,6 +55,14 @@ FAULTS(pack_rows_f32,
 FAULTS(pack_columns_f32,
        (size_t count, size_t k, const float *src, size_t ld, size_t width, float *dst),
        (count, k, src, ld, width, dst), dst, (count + width - 1) / width * width * k)
+static size_t panels_size(const mg_panels *p) { /* a step of 1, as on the scalar back end */
+    return (p->count + p->width - 1) / p->width * p->width * p->k;
+}
+FAULTS(pack_panels, (const mg_panels *p), (p), p->dst, panels_size(p))
+FAULTS(gemm_block_bf16,
+       (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
+        const float *bias, int accumulate),
+       (m, n, k, a, b, c, ldc, bias, accumulate), c, m &&n ? (m - 1) * ldc + n : 0)
 FAULTS(gemm_block_f32,
        (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
         const float *bias, int accumulate),
@@ -140,6 +148,7 @@ NUMBER_FAULTS(float, sum_f32, (size_t n, const float *x), (n, x))
 NUMBER_FAULTS(float, dot_f32, (size_t n, const float *a, const float *b), (n, a, b))
 NUMBER_FAULTS(float, max_f32, (size_t n, const float *x), (n, x))
 NUMBER_FAULTS(float, fma_peak_f32, (size_t rounds), (rounds))
+NUMBER_FAULTS(float, dot_peak_bf16, (size_t rounds), (rounds))
 FAULTS(column_sum_f32, (size_t rows, size_t n, const float *x, size_t ld, float *y),
        (rows, n, x, ld, y), y, n)
 FAULTS(adamw_f32, (size_t n, const mg_adamw *h, const float *g, float *p, float *m, float *v),
@@ -211,7 +220,9 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
 #define WRITERS(F)                                                                                 \
     F(pack_rows_f32)                                                                               \
     F(pack_columns_f32)                                                                            \
+    F(pack_panels)                                                                                 \
     F(gemm_block_f32)                                                                              \
+    F(gemm_block_bf16)                                                                             \
     F(gemv_f32)                                                                                    \
     F(attention_forward_f32)                                                                       \
     F(attention_backward_f32)                                                                      \

@@ -2,6 +2,30 @@
 #include "reference.h"
 #include <math.h>
 
+float ref_bf16(uint16_t bits) {
+    double sign = bits >> 15 ? -1 : 1, fraction = bits & 127;
+    int exponent = bits >> 7 & 255;
+    if (exponent == 255) return (float)(fraction > 0 ? (double)NAN : sign * (double)INFINITY);
+    return (float)(sign *
+                   (exponent ? ldexp(128 + fraction, exponent - 134) : ldexp(fraction, -133)));
+}
+
+uint16_t ref_bf16_round(float x) {
+    uint16_t sign = signbit(x) ? 0x8000 : 0;
+    if (isnan(x)) return 0x7fc0;
+    int exponent = 0;
+    frexp(fabs((double)x), &exponent);
+    int unit = exponent - 8 < -133 ? -133 : exponent - 8;
+    double count = isinf(x) ? INFINITY : nearbyint(ldexp(fabs((double)x), -unit));
+    if (ldexp(count, unit) > 0x1.fep127) return sign | 0x7f80;
+    if (count < 128) return (uint16_t)(sign | (uint16_t)count);
+    if (count == 256) {
+        count = 128;
+        unit++;
+    }
+    return (uint16_t)(sign | (uint16_t)(unit + 134) << 7 | (uint16_t)(count - 128));
+}
+
 void ref_matmul(size_t m, size_t n, size_t k, const float *a, size_t ar, size_t ac, const float *b,
                 size_t br, size_t bc, double *c, double *magnitude) {
     for (size_t i = 0; i < m; i++)

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* bf16 by arithmetic on doubles: x rounded to 8 significant bits, ties to even. */
+uint16_t ref_bf16_round(float x);
+float ref_bf16(uint16_t bits);
+
 /* c (m, n) = a (m, k) b (k, n), and the sums of |a b|. Strides of rows (r) and columns (c) in
  * elements say how a and b are stored. */
 void ref_matmul(size_t m, size_t n, size_t k, const float *a, size_t ar, size_t ac, const float *b,

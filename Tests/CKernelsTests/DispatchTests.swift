@@ -10,7 +10,7 @@ private let all = (0..<Int(MG_ISA_COUNT.rawValue)).map { mg_isa(UInt32($0)) }
   @Test func namesAndNumbersAreInverse() {
     #expect(
       all.map { String(cString: mg_isa_name($0)) }
-        == ["scalar", "neon", "neon_dotprod", "avx2", "avx512"])
+        == ["scalar", "neon", "neon_dotprod", "avx2", "avx512", "avx512_bf16"])
     for isa in all { #expect(mg_isa_named(mg_isa_name(isa)) == isa) }
     #expect(mg_isa_name(MG_ISA_COUNT) == nil)
   }
@@ -28,10 +28,10 @@ private let all = (0..<Int(MG_ISA_COUNT.rawValue)).map { mg_isa(UInt32($0)) }
   @Test func oneArchitectureIsCompiledIn() {
     #if arch(arm64)
       let here = [MG_ISA_NEON, MG_ISA_NEON_DOTPROD]
-      let elsewhere = [MG_ISA_AVX2, MG_ISA_AVX512]
+      let elsewhere = [MG_ISA_AVX2, MG_ISA_AVX512, MG_ISA_AVX512_BF16]
       #expect(mg_isa_supported(MG_ISA_NEON))
     #else
-      let here = [MG_ISA_AVX2, MG_ISA_AVX512]
+      let here = [MG_ISA_AVX2, MG_ISA_AVX512, MG_ISA_AVX512_BF16]
       let elsewhere = [MG_ISA_NEON, MG_ISA_NEON_DOTPROD]
     #endif
     for isa in here { #expect(mg_isa_compiled(isa)) }

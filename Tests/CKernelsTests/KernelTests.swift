@@ -60,8 +60,8 @@ private func report(check: Int, subject: mg_check_subject, scale: mg_check_scale
     let line = text(of: found.text).prefix { $0 != "\n" }
     #expect(
       line == """
-        fma_peak_f32 on scalar, seed 1, rounds 0: result[0] is 496.496033, expected 496, error \
-        0.496 beyond the bound 0.00213. Replay: kernel-checks --isa scalar --kernel \
+        fma_peak_f32 on scalar, seed 1, rounds 0: result[0] is 560.559998, expected 560, error \
+        0.56 beyond the bound 0.0024. Replay: kernel-checks --isa scalar --kernel \
         fma_peak_f32 --seed 1 --quick
         """)
   }

@@ -23,6 +23,7 @@ mg_bench_info mg_bench_about(size_t benchmark);
 typedef struct {
     char shape[64];
     double flops;       /* additions, multiplications, comparisons ...: 1 each, fused 2 */
+    mg_type arithmetic; /* which peak to compare flops with */
     double bytes;       /* operands read once and results written once */
     size_t footprint;   /* memory of all operands together, scratch left out */
     size_t repetitions; /* runs per sample */
@@ -37,9 +38,10 @@ int mg_bench_measure(const mg_context *context, size_t benchmark, size_t shape, 
                      double least, double *seconds, mg_bench_result *result);
 
 /* Multiply-add rate of all workers of the context in FLOP/s: the best of samples of 1 ms or
- * more over `seconds`. The loop is fma_peak_f32; on back end scalar the faster of that and the tile
- * of gemm_block_f32, because compilers turn the tile into vector code but not the loop. */
-double mg_bench_peak(const mg_context *context, double seconds);
+ * more over `seconds`. The loop is fma_peak_f32 or dot_peak_bf16; on back end scalar the faster of
+ * that and the tile of gemm_block_f32, because compilers turn the tile into vector code but not the
+ * loop. */
+double mg_bench_peak(const mg_context *context, mg_type arithmetic, double seconds);
 
 /* Reading rate in bytes/s: sum_f32 again and again over a buffer of `byte_count` bytes that the
  * workers share; the best of samples of 1 ms or more. 0 if memory lacks. */

@@ -16,6 +16,7 @@ typedef enum {
                           */
     MG_ISA_AVX2,         /* AVX2, FMA, F16C */
     MG_ISA_AVX512,       /* AVX-512 F, BW, DQ, VL and VNNI */
+    MG_ISA_AVX512_BF16,  /* the same and AVX-512 BF16: Zen 4, Cooper Lake, Sapphire Rapids */
     MG_ISA_COUNT
 } mg_isa;
 

@@ -12,6 +12,20 @@
 #include <stdint.h>
 #include "mg_cpu.h"
 
+/* Types of stored numbers. bf16 is the upper half of a float32 (uint16_t in C). */
+typedef enum { MG_F32, MG_BF16 } mg_type;
+
+/* A matrix to pack, see pack_panels. */
+typedef struct {
+    const void *src; /* (count, k), or (k, count) where `columns` is set; rows ld apart */
+    mg_type type;    /* of src */
+    int columns;
+    size_t count, k, ld;
+    mg_type arithmetic; /* MG_F32: panels of gemm_block_f32, MG_BF16: of gemm_block_bf16 */
+    size_t width;       /* mr or nr */
+    float *dst;         /* ceil(count / width) panels of width * ceil(k / step) words */
+} mg_panels;
+
 /* Hyper-parameters of one AdamW step, see adamw_f32. */
 typedef struct {
     float learning_rate;
@@ -63,6 +77,9 @@ typedef struct mg_kernels {
     mg_isa isa;
     size_t vector_width; /* floats in a vector register */
     size_t mr, nr;       /* register tile of gemm_block_f32 */
+    size_t kc, nc;       /* depth in words and columns of what mg_matmul packs of b at once */
+    size_t bf16_step;    /* products per word of a panel of gemm_block_bf16: 2 where the CPU
+                            multiplies pairs, else 1 */
 #define MG_KERNEL(result, name, parameters) result(*name) parameters;
 #include "mg_kernels.def"
 #undef MG_KERNEL

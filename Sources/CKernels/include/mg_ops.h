@@ -30,10 +30,61 @@ typedef enum {
     MG_TN  /* a (k, m), b (k, n): dW = dy^T x */
 } mg_form;
 
-/* c = a b [+ c] [+ bias (n)]. accumulate and bias exclude each other where k > 0. */
-void mg_matmul(const mg_context *context, mg_form form, size_t m, size_t n, size_t k,
-               const float *a, size_t lda, const float *b, size_t ldb, float *c, size_t ldc,
-               const float *bias, int accumulate);
+/* A matrix in memory: rows `ld` elements apart. No matrix where `data` is NULL. */
+typedef struct {
+    const void *data;
+    size_t ld;
+    mg_type type;
+} mg_operand;
+
+typedef struct {
+    void *data;
+    size_t ld;
+    mg_type type;
+} mg_result;
+
+/* What becomes of v = scale * a b + bias. */
+typedef enum {
+    MG_KEEP,         /* v */
+    MG_ACTIVATE,     /* act(v); v itself goes to z, if there is one */
+    MG_DIFFERENTIATE /* v * act'(z): the gradient through an activation whose input was z */
+} mg_finish;
+
+/* A matrix product with what is done to its elements while they stand in the cache:
+ *
+ *     c = finish(scale * a b + bias) [+ residual] [+ c]
+ *
+ * Sums run over k in order, in blocks whose size depends on k and the back end alone. */
+typedef struct {
+    mg_form form;
+    size_t m, n, k;
+    mg_operand a, b;
+    mg_result c;
+    int accumulate; /* add to c, which must be float32 then */
+    mg_type
+        arithmetic; /* MG_BF16: a and b are rounded to bf16 first; sums are float32 either way */
+    float scale;
+    const float *bias; /* (n), or NULL */
+    mg_finish finish;
+    int activation;      /* an mg_activation but MG_SWIGLU */
+    mg_result z;         /* (m, n): written by MG_ACTIVATE unless NULL, read by MG_DIFFERENTIATE */
+    mg_operand residual; /* (m, n), or NULL; not c: that is `accumulate` */
+} mg_product;
+
+/* c = a b of dense float32 matrices: what is more is set afterwards. */
+static inline mg_product mg_dense_product(mg_form form, size_t m, size_t n, size_t k,
+                                          const float *a, const float *b, float *c) {
+    return (mg_product){.form = form,
+                        .m = m,
+                        .n = n,
+                        .k = k,
+                        .a = {a, form == MG_TN ? m : k, MG_F32},
+                        .b = {b, form == MG_NT ? k : n, MG_F32},
+                        .c = {c, n, MG_F32},
+                        .scale = 1.0f};
+}
+
+void mg_matmul(const mg_context *context, const mg_product *product);
 
 /* Scratch per worker of mg_matmul, floats. */
 size_t mg_matmul_scratch(const mg_kernels *kernels);

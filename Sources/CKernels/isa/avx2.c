@@ -11,6 +11,8 @@
 MG_TARGET_BEGIN("avx2,fma,f16c")
 #include "../vec/vec_avx2.h"
 enum { MG_MR = 6, MG_NRV = 2 };
+/* As for avx512. */
+enum { MG_KC = 512, MG_NC = 1024 };
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_avx2 = {
@@ -18,6 +20,9 @@ const mg_kernels mg_kernels_avx2 = {
     .vector_width = VN,
     .mr = MG_MR,
     .nr = MG_NR,
+    .kc = MG_KC,
+    .nc = MG_NC,
+    .bf16_step = MG_BF16_STEP,
 #include "table.inl.h"
 };
 MG_TARGET_END

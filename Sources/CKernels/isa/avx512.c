@@ -11,6 +11,10 @@
 MG_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
 #include "../vec/vec_avx512.h"
 enum { MG_MR = 12, MG_NRV = 2 };
+/* 512 x 1024 floats of b (2 MB) come from the third-level cache, at 5 of its bytes a cycle. Zen 4
+ * with 1 MB of second level, share of the peak at 1024^3, NT and TN: 256 x 768 90 and 88 %,
+ * 512 x 512 91 and 91 %, 512 x 768 92 and 91 %, 512 x 1024 93 and 93 %. */
+enum { MG_KC = 512, MG_NC = 1024 };
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_avx512 = {
@@ -18,6 +22,9 @@ const mg_kernels mg_kernels_avx512 = {
     .vector_width = VN,
     .mr = MG_MR,
     .nr = MG_NR,
+    .kc = MG_KC,
+    .nc = MG_NC,
+    .bf16_step = MG_BF16_STEP,
 #include "table.inl.h"
 };
 MG_TARGET_END

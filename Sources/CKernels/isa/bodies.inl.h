@@ -11,6 +11,11 @@
 #define MG_UNROLL _Pragma("GCC unroll 32")
 #endif
 
+/* Products of bf16 in one word of a panel: 2 where the back end has v_dot_bf16. */
+#ifndef MG_BF16_STEP
+#define MG_BF16_STEP 1
+#endif
+
 #include "../kernels/math.inl.h"
 #include "../kernels/elementwise.inl.h"
 #include "../kernels/convert.inl.h"
@@ -19,6 +24,7 @@
 #include "../kernels/softmax.inl.h"
 #include "../kernels/rope.inl.h"
 #include "../kernels/gemm.inl.h"
+#include "../kernels/pack.inl.h"
 #include "../kernels/gemv.inl.h"
 #include "../kernels/attention.inl.h"
 #include "../kernels/adamw.inl.h"

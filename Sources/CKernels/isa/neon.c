@@ -9,6 +9,8 @@
 
 #include "../vec/vec_neon.h"
 enum { MG_MR = 8, MG_NRV = 3 };
+/* 256 x 384 floats of b (393 KB) fit in the second-level cache of the Cortex-A76 (512 KB). */
+enum { MG_KC = 256, MG_NC = 384 };
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_neon = {
@@ -16,6 +18,9 @@ const mg_kernels mg_kernels_neon = {
     .vector_width = VN,
     .mr = MG_MR,
     .nr = MG_NR,
+    .kc = MG_KC,
+    .nc = MG_NC,
+    .bf16_step = MG_BF16_STEP,
 #include "table.inl.h"
 };
 #endif

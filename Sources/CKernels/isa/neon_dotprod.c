@@ -11,6 +11,7 @@
 MG_TARGET_BEGIN("arch=armv8.2-a+dotprod+fp16")
 #include "../vec/vec_neon.h"
 enum { MG_MR = 8, MG_NRV = 3 };
+enum { MG_KC = 256, MG_NC = 384 };
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_neon_dotprod = {
@@ -18,6 +19,9 @@ const mg_kernels mg_kernels_neon_dotprod = {
     .vector_width = VN,
     .mr = MG_MR,
     .nr = MG_NR,
+    .kc = MG_KC,
+    .nc = MG_NC,
+    .bf16_step = MG_BF16_STEP,
 #include "table.inl.h"
 };
 MG_TARGET_END

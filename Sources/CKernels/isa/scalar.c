@@ -8,6 +8,7 @@
 
 #include "../vec/vec_scalar.h"
 enum { MG_MR = 4, MG_NRV = 8 };
+enum { MG_KC = 256, MG_NC = 512 };
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_scalar = {
@@ -15,5 +16,8 @@ const mg_kernels mg_kernels_scalar = {
     .vector_width = VN,
     .mr = MG_MR,
     .nr = MG_NR,
+    .kc = MG_KC,
+    .nc = MG_NC,
+    .bf16_step = MG_BF16_STEP,
 #include "table.inl.h"
 };

@@ -58,7 +58,8 @@ static void column_sum_f32(size_t rows, size_t n, const float *x, size_t ld, flo
 static float fma_peak_f32(size_t rounds) {
     enum { SUMS = MG_MR * MG_NRV };
     v_f32 s[SUMS], a = v_set1(0.999999f), b = v_set1(1e-6f);
-    for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)j);
+    /* No sum may start at 1, where x * a + b is x again: a compiler leaves that one out. */
+    for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)(j + 2));
     for (size_t i = 0; i < rounds; i++) {
         MG_UNROLL
         for (int j = 0; j < SUMS; j++) s[j] = v_fma(s[j], a, b);
@@ -66,4 +67,25 @@ static float fma_peak_f32(size_t rounds) {
     v_f32 total = v_zero();
     for (int j = 0; j < SUMS; j++) total = v_add(total, s[j]);
     return v_hsum(total);
+}
+
+static float dot_peak_bf16(size_t rounds) {
+#if MG_BF16_STEP == 2
+    enum { SUMS = MG_MR * MG_NRV };
+    /* Both halves of each word are 2^-5: a round adds 2^-9, exactly. */
+    const uint32_t word = 0x3d003d00u;
+    float pair;
+    memcpy(&pair, &word, sizeof pair);
+    v_f32 s[SUMS], a = v_set1(pair);
+    for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)(j + 2));
+    for (size_t i = 0; i < rounds; i++) {
+        MG_UNROLL
+        for (int j = 0; j < SUMS; j++) s[j] = v_dot_bf16(a, a, s[j]);
+    }
+    v_f32 total = v_zero();
+    for (int j = 0; j < SUMS; j++) total = v_add(total, s[j]);
+    return v_hsum(total);
+#else
+    return fma_peak_f32(rounds);
+#endif
 }

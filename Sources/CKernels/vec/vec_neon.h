@@ -73,5 +73,9 @@ MG_INLINE void v_transpose4(const float *src, size_t ld, float *dst, size_t ldd)
     vst1q_f32(dst + 2 * ldd, vcombine_f32(vget_high_f32(even.val[0]), vget_high_f32(odd.val[0])));
     vst1q_f32(dst + 3 * ldd, vcombine_f32(vget_high_f32(even.val[1]), vget_high_f32(odd.val[1])));
 }
+MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd) {
+    v_transpose4(src, ld, dst, ldd);
+    v_transpose4(src + 4 * ld, ld, dst + 4, ldd);
+}
 
 #endif

@@ -64,5 +64,9 @@ MG_INLINE void v_transpose4(const float *src, size_t ld, float *dst, size_t ldd)
     for (size_t i = 0; i < 4; i++)
         for (size_t j = 0; j < 4; j++) dst[j * ldd + i] = src[i * ld + j];
 }
+MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd) {
+    v_transpose4(src, ld, dst, ldd);
+    v_transpose4(src + 4 * ld, ld, dst + 4, ldd);
+}
 
 #endif

@@ -14,4 +14,20 @@ MG_INLINE void v_transpose4(const float *src, size_t ld, float *dst, size_t ldd)
     _mm_storeu_ps(dst + 3 * ldd, _mm_movehl_ps(d, c));
 }
 
+MG_INLINE __m256 v_two_rows(const float *low, const float *high) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+}
+
+MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd) {
+    __m256 r0 = v_two_rows(src, src + 4 * ld), r1 = v_two_rows(src + ld, src + 5 * ld);
+    __m256 r2 = v_two_rows(src + 2 * ld, src + 6 * ld), r3 = v_two_rows(src + 3 * ld, src + 7 * ld);
+    __m256 a = _mm256_unpacklo_ps(r0, r1), b = _mm256_unpacklo_ps(r2, r3);
+    __m256 c = _mm256_unpackhi_ps(r0, r1), d = _mm256_unpackhi_ps(r2, r3);
+    enum { LOW = 0x44, HIGH = 0xee };
+    _mm256_storeu_ps(dst, _mm256_shuffle_ps(a, b, LOW));
+    _mm256_storeu_ps(dst + ldd, _mm256_shuffle_ps(a, b, HIGH));
+    _mm256_storeu_ps(dst + 2 * ldd, _mm256_shuffle_ps(c, d, LOW));
+    _mm256_storeu_ps(dst + 3 * ldd, _mm256_shuffle_ps(c, d, HIGH));
+}
+
 #endif

@@ -109,7 +109,8 @@ public struct KernelBenchmark {
         &context, benchmark, shape, seconds.count, effort.secondsPerSample, &seconds, &cost) == 0
     else { throw MemoryError.exhausted(byteCount: cost.footprint) }
     let bound = roofline.bound(
-      flops: cost.flops, bytes: cost.bytes, footprint: cost.footprint, threads: threads)
+      flops: cost.flops, bytes: cost.bytes, footprint: cost.footprint, threads: threads,
+      bf16: cost.arithmetic == MG_BF16)
     return KernelResult(
       kernel: String(cString: mg_bench_about(benchmark).name),
       shape: withUnsafeBytes(of: cost.shape) { bytes in

@@ -5,11 +5,11 @@
 //
 //     max(F / peak, M / bandwidth)
 //
-// peak: fused multiply-adds in registers (on back end scalar, the tile of the matrix multiply if a
-// compiler made that faster). bandwidth: reading, with sum_f32, a buffer that is not smaller than
-// the operands together, the fastest of those measured: usually the next larger one, so data that
-// fits in a cache is held against that cache. The last buffer is larger than every cache; larger
-// operands are compared with that one.
+// peak: fused multiply-adds in registers, float32 or bf16 (on back end scalar, the tile of the
+// matrix multiply if a compiler made that faster). bandwidth: reading, with sum_f32, a buffer that
+// is not smaller than the operands together, the fastest of those measured: usually the next larger
+// one, so data that fits in a cache is held against that cache. The last buffer is larger than
+// every cache; larger operands are compared with that one.
 //
 // Two things keep the share of the bound from being exact. Kernels that do other than multiply-adds
 // can't reach the peak: an addition takes the place of two operations. Kernels that write as well
@@ -37,18 +37,20 @@ public struct Roofline: Equatable, Sendable {
 
   /// FLOP/s by number of threads.
   public var peaks: [Int: Double]
+  /// The same in bf16 arithmetic; empty where it was not measured.
+  public var bf16Peaks: [Int: Double] = [:]
   /// Ascending in `byteCount` for each number of threads; the last one is main memory.
   public var readings: [Reading]
 
   /// The shortest time in which `threads` threads could do it, and why; nil where neither
   /// operations nor bytes are counted, or where nothing was measured for so many threads.
   public func bound(
-    flops: Double, bytes: Double, footprint: Int, threads: Int
+    flops: Double, bytes: Double, footprint: Int, threads: Int, bf16: Bool = false
   ) -> (seconds: Double, limit: Limit)? {
     let rates = readings.filter { $0.threads == threads }
     let holding = rates.filter { $0.byteCount >= footprint }
     guard
-      flops > 0 || bytes > 0, let peak = peaks[threads],
+      flops > 0 || bytes > 0, let peak = (bf16 ? bf16Peaks : peaks)[threads],
       let bandwidth = holding.map(\.bytesPerSecond).max() ?? rates.last?.bytesPerSecond
     else { return nil }
     let compute = flops / peak
@@ -65,7 +67,8 @@ extension Roofline {
     var roofline = Roofline(peaks: [:], readings: [])
     for threads in Set([1, compute.threadCount]).sorted() {
       var context = compute.context(threads: threads)
-      roofline.peaks[threads] = mg_bench_peak(&context, quick ? 0.02 : 0.1)
+      roofline.peaks[threads] = mg_bench_peak(&context, MG_F32, quick ? 0.02 : 0.1)
+      roofline.bf16Peaks[threads] = mg_bench_peak(&context, MG_BF16, quick ? 0.02 : 0.1)
       for byteCount in bufferSizes(
         lastLevelCache: lastLevelCacheByteCount() ?? 0,
         available: SystemInfo.availableMemoryByteCount)
@@ -117,7 +120,7 @@ extension Compute {
   ///
   /// Takes about `seconds` and allocates a little. Not during a run.
   public func measurePeakFlops(seconds: Double = 0.05) -> Double {
-    mg_bench_peak(context, seconds)
+    mg_bench_peak(context, MG_F32, seconds)
   }
 
   /// What operations are given, with the pool or, for one thread, without.
@@ -131,8 +134,10 @@ extension Compute {
 extension Roofline {
   /// The object that reports have under "roofline".
   public var json: JSON {
-    let peakList = peaks.sorted { $0.key < $1.key }.map { threads, flops -> JSON in
-      ["threads": .integer(threads), "gflops": .number(flops / 1e9)]
+    func list(_ peaks: [Int: Double]) -> [JSON] {
+      peaks.sorted { $0.key < $1.key }.map { threads, flops in
+        ["threads": .integer(threads), "gflops": .number(flops / 1e9)]
+      }
     }
     let readingList = readings.map { reading -> JSON in
       [
@@ -141,10 +146,11 @@ extension Roofline {
       ]
     }
     return [
-      "fma_peak": .array(peakList), "streaming_read": .array(readingList),
+      "fma_peak": .array(list(peaks)), "bf16_peak": .array(list(bf16Peaks)),
+      "streaming_read": .array(readingList),
       "rule": .string(
-        "time >= max(flops / fma_peak, bytes / fastest streaming_read of a buffer that holds the "
-          + "operands)"),
+        "time >= max(flops / peak of the arithmetic, bytes / fastest streaming_read of a buffer "
+          + "that holds the operands)"),
     ]
   }
 }

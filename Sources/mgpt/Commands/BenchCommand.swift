@@ -42,9 +42,12 @@ enum BenchTable {
       let reads = roofline.readings.filter { $0.threads == threads }.map { reading in
         "\(gigabytes(reading.bytesPerSecond)) (\(binarySize(reading.byteCount)))"
       }
+      let narrow = roofline.bf16Peaks[threads].map {
+        ", bf16 \(Format.fixed($0 / 1e9, decimals: 1))"
+      }
       lines +=
         "\(threadCount(threads)): peak "
-        + "\(Format.fixed(peak / 1e9, decimals: 1)) GFLOP/s; reading, GB/s: "
+        + "\(Format.fixed(peak / 1e9, decimals: 1))\(narrow ?? "") GFLOP/s; reading, GB/s: "
         + reads.joined(separator: ", ") + "\n"
     }
     return lines + "\n"

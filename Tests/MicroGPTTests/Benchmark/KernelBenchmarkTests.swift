@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["scalar", "neon", "neon_dotprod", "avx2", "avx512"])
+  @Test(arguments: ["scalar", "neon", "neon_dotprod", "avx2", "avx512", "avx512_bf16"])
   func everythingRuns(backEnd: String) throws {
     guard mg_isa_supported(mg_isa_named(backEnd)) else { return }
     let compute = try Compute(threadCount: 2, backEnd: backEnd)

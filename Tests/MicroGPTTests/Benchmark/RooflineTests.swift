@@ -8,6 +8,7 @@ import Testing
   /// 100 GFLOP/s; a cache of 1 KB at 50 GB/s, memory at 10 GB/s; two threads twice as fast.
   static let roofline = Roofline(
     peaks: [1: 100e9, 2: 200e9],
+    bf16Peaks: [1: 190e9],
     readings: [
       Roofline.Reading(threads: 1, byteCount: 1000, bytesPerSecond: 50e9),
       Roofline.Reading(threads: 1, byteCount: 1_000_000, bytesPerSecond: 10e9),
@@ -34,6 +35,13 @@ import Testing
       Self.roofline.bound(flops: flops, bytes: bytes, footprint: footprint, threads: threads))
     #expect(abs(bound.seconds / seconds - 1) < 1e-12)
     #expect(bound.limit == limit)
+  }
+
+  @Test func bf16HasAPeakOfItsOwn() throws {
+    let bound = try #require(
+      Self.roofline.bound(flops: 1900, bytes: 0, footprint: 0, threads: 1, bf16: true))
+    #expect(abs(bound.seconds / 10e-9 - 1) < 1e-12)
+    #expect(Self.roofline.bound(flops: 1, bytes: 0, footprint: 0, threads: 2, bf16: true) == nil)
   }
 
   @Test func noBoundWithoutACountOrAMeasurement() {
@@ -76,6 +84,7 @@ import Testing
     let json = Self.roofline.json
     #expect(json["fma_peak"]?[1]?["threads"]?.intValue == 2)
     #expect(json["fma_peak"]?[1]?["gflops"]?.doubleValue == 200)
+    #expect(json["bf16_peak"]?[0]?["gflops"]?.doubleValue == 190)
     #expect(json["streaming_read"]?[0]?["buffer_bytes"]?.intValue == 1000)
     #expect(json["streaming_read"]?[0]?["gb_per_second"]?.doubleValue == 50)
     #expect(json["rule"]?.stringValue?.isEmpty == false)

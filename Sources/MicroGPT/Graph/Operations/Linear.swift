@@ -44,19 +44,22 @@ private struct Linear: Operation {
   var forwardFlops: Double { 2 * Double(rows) * Double(inCount) * Double(outCount) }
 
   func forward(_ step: Step) {
-    mg_matmul(
-      step.context, MG_NT, rows, outCount, inCount, step.floats(x), inCount, step.floats(weight),
-      inCount, step.floats(output), outCount, step.optionalFloats(bias), 0)
+    var product = mg_dense_product(
+      MG_NT, rows, outCount, inCount, step.floats(x), step.floats(weight), step.floats(output))
+    product.bias = UnsafePointer(step.optionalFloats(bias))
+    mg_matmul(step.context, &product)
   }
 
   func backward(_ step: Step) {
     let dy = step.gradient(output)
-    mg_matmul(
-      step.context, MG_NN, rows, inCount, outCount, dy, outCount, step.floats(weight), inCount,
-      step.gradient(x), inCount, nil, step.accumulates(0))
-    mg_matmul(
-      step.context, MG_TN, outCount, inCount, rows, dy, outCount, step.floats(x), inCount,
-      step.gradient(weight), inCount, nil, step.accumulates(1))
+    var dx = mg_dense_product(
+      MG_NN, rows, inCount, outCount, dy, step.floats(weight), step.gradient(x))
+    dx.accumulate = step.accumulates(0)
+    mg_matmul(step.context, &dx)
+    var dweight = mg_dense_product(
+      MG_TN, outCount, inCount, rows, dy, step.floats(x), step.gradient(weight))
+    dweight.accumulate = step.accumulates(1)
+    mg_matmul(step.context, &dweight)
     if let bias { mg_column_sum(step.context, rows, outCount, dy, step.gradient(bias)) }
   }
 }

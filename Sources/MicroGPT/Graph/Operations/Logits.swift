@@ -39,9 +39,9 @@ private struct Logits: Operation {
     let width = x.shape.last
     let first = step.floats(x) + (x.shape.rows - rows) * width
     let vocabulary = head.shape[0]
-    mg_matmul(
-      step.context, MG_NT, rows, vocabulary, width, first, width, step.floats(head), width,
-      step.floats(output), vocabulary, nil, 0)
+    var product = mg_dense_product(
+      MG_NT, rows, vocabulary, width, first, step.floats(head), step.floats(output))
+    mg_matmul(step.context, &product)
     if cap > 0 { mg_soft_cap(step.context, output.shape.count, cap, step.floats(output)) }
   }
 
