@@ -20,5 +20,6 @@
 #include "../kernels/rope.inl.h"
 #include "../kernels/gemm.inl.h"
 #include "../kernels/gemv.inl.h"
+#include "../kernels/attention_tile.inl.h"
 #include "../kernels/attention.inl.h"
 #include "../kernels/adamw.inl.h"
