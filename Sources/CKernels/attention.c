@@ -41,13 +41,46 @@ static float *scratch_of(const mg_context *context, size_t worker) {
     return context->scratch + worker * context->scratch_per_worker;
 }
 
+/* Workers share queries, not heads, so that one long sequence keeps all of them busy: a part is
+ * whole blocks of the kernel (MG_BQ queries), whose results then don't depend on where the cut is.
+ * What is left over goes to the last block: a single query would take another way. */
+enum { QUERY_BLOCK = 64 };
+
+/* A block costs as many units as it has blocks of keys to look at. */
+typedef struct {
+    size_t count, before; /* blocks of queries; blocks of keys in front of the first */
+} query_blocks;
+
+static size_t cost_of(query_blocks q, size_t count) {
+    return count * (count + 1) / 2 + count * q.before;
+}
+
+/* How many blocks from the first on cost `cost` or less. */
+static size_t blocks_within(query_blocks q, size_t cost) {
+    size_t n = 0;
+    while (n < q.count && cost_of(q, n + 1) <= cost) n++;
+    return n;
+}
+
 static void forward_worker(void *argument, size_t worker, size_t workers) {
     const attention_job *job = argument;
     const mg_attention *a = job->attention;
-    mg_range units = mg_share(a->batch * a->heads, 1, worker, workers);
-    for (size_t u = units.first; u < units.end; u++) {
+    query_blocks blocks = {a->time < QUERY_BLOCK ? 1 : a->time / QUERY_BLOCK,
+                           a->keys ? a->position / QUERY_BLOCK : 0};
+    size_t each = cost_of(blocks, blocks.count);
+    mg_range costs = mg_share(a->batch * a->heads * each, 1, worker, workers);
+    for (size_t u = costs.first / each; u * each < costs.end; u++) {
+        size_t from = costs.first > u * each ? costs.first - u * each : 0;
+        size_t first = blocks_within(blocks, from), end = blocks_within(blocks, costs.end - u * each);
+        if (first == end) continue;
         mg_attention_head head =
             describe(a, u / a->heads, u % a->heads, scratch_of(job->context, worker));
+        size_t skip = first * QUERY_BLOCK;
+        head.query_count = end == blocks.count ? a->time - skip : (end - first) * QUERY_BLOCK;
+        head.position += skip;
+        head.q += skip * head.ld_q;
+        head.out += skip * head.ld_out;
+        if (head.lse) head.lse += skip;
         job->context->kernels->attention_forward_f32(&head);
     }
 }
