@@ -156,40 +156,43 @@ typedef struct {
     const float *rotated;
 } rope_job;
 
-/* One head vector x of a row at `position`; z is NULL in the forward direction. */
-static void rope_vector(const rope_job *job, size_t position, const float *z, float *factor,
-                        float *x) {
+/* Heads that are normalised and don't turn: z is NULL in the forward direction. */
+static void normalize_heads(const rope_job *job, const float *z, float *factors, float *x) {
     const mg_rope *p = job->rope;
     const mg_kernels *f = job->context->kernels;
-    size_t d = p->head_width, half = d / 2;
-    float r = factor ? *factor : 1.0f;
-    if (p->cosine && z) {
-        f->rope_backward_f32(half, p->cosine + position * half, p->sine + position * half,
-                             p->normalize, r, z, x);
-    } else if (p->cosine) {
-        r = f->rope_f32(half, p->cosine + position * half, p->sine + position * half, p->normalize,
-                        p->epsilon, x);
-    } else if (z) { /* normalised only: dx = r (dz - z mean(z dz)) */
-        f->rmsnorm_backward_f32(d, z, NULL, 1.0f, x, x, 0, NULL);
-        f->scale_add_f32(d, r, x, NULL, x);
-    } else {
-        r = f->rmsnorm_f32(d, p->epsilon, x, NULL, NULL, NULL, x);
+    size_t d = p->head_width;
+    for (size_t h = 0; h < p->heads + p->kv_heads; h++) {
+        float *head = x + h * d;
+        if (z) { /* dx = r (dz - z mean(z dz)) */
+            f->rmsnorm_backward_f32(d, z + h * d, NULL, 1.0f, head, head, 0, NULL);
+            f->scale_add_f32(d, factors[h], head, NULL, head);
+        } else {
+            float r = f->rmsnorm_f32(d, p->epsilon, head, NULL, NULL, NULL, head);
+            if (factors) factors[h] = r;
+        }
     }
-    if (factor && !z) *factor = r;
 }
 
 static void rope_worker(void *argument, size_t worker, size_t workers) {
     const rope_job *job = argument;
     const mg_rope *p = job->rope;
-    size_t d = p->head_width, turning = p->heads + p->kv_heads;
+    const mg_kernels *f = job->context->kernels;
+    size_t d = p->head_width, half = d / 2, turning = p->heads + p->kv_heads;
     size_t width = (turning + p->kv_heads) * d;
     mg_range rows = mg_share(p->batch * p->time, 1, worker, workers);
-    for (size_t r = rows.first; r < rows.end; r++)
-        for (size_t h = 0; h < turning; h++) {
-            size_t at = r * width + h * d;
-            rope_vector(job, p->position + r % p->time, job->rotated ? job->rotated + at : NULL,
-                        p->factors ? p->factors + r * turning + h : NULL, job->qkv + at);
-        }
+    for (size_t r = rows.first; r < rows.end; r++) {
+        const float *z = job->rotated ? job->rotated + r * width : NULL;
+        float *x = job->qkv + r * width;
+        float *factors = p->normalize && p->factors ? p->factors + r * turning : NULL;
+        size_t at = (p->position + r % p->time) * half;
+        if (!p->cosine)
+            normalize_heads(job, z, factors, x);
+        else if (z)
+            f->rope_backward_f32(turning, half, p->cosine + at, p->sine + at, factors, z, x);
+        else
+            f->rope_f32(turning, half, p->cosine + at, p->sine + at, p->normalize, p->epsilon, x,
+                        factors);
+    }
 }
 
 static void rope_run(rope_job job) {

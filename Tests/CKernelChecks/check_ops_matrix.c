@@ -275,7 +275,7 @@ static void check_rotation(checker *c, size_t i, bool backward) {
         rope_head head = rope_row(c, &p, r);
         for (size_t h = 0; h < turning; h++) {
             size_t at = r * width + h * d;
-            expect_rope(c, &head, x + at, z[0] + at, factors[0][r * turning + h]);
+            expect_rope(c, &head, x + at, z[0] + at, factors[0] + r * turning + h);
             if (backward) expect_rope_gradient(c, &head, x + at, dz + at, dx[0] + at);
         }
         size_t values = r * width + turning * d;

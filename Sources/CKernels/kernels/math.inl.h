@@ -1,4 +1,32 @@
-/* exp and tanh on vectors, with error bounds. Everything that needs an exponential uses these. */
+/* exp and tanh on vectors, with error bounds, which everything that needs an exponential uses; and
+ * the loop over a row. */
+
+/* v_load_n and v_store_n where m may also be VN. */
+MG_INLINE v_f32 v_part(const float *p, size_t m, v_f32 fill) {
+    return m == VN ? v_load(p) : v_load_n(p, m, fill);
+}
+MG_INLINE void v_put(float *p, v_f32 a, size_t m) {
+    if (m == VN)
+        v_store(p, a);
+    else
+        v_store_n(p, a, m);
+}
+
+/* Runs the block for each vector of a row of n elements: `i` is its first element, `m` the number
+ * of its elements. The block is compiled twice, for whole vectors and for the rest, so that v_part
+ * and v_put cost nothing where m is VN. */
+#define MG_EACH(n, ...)                                                                            \
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + VN <= (n); i += VN) {                                                           \
+            enum { m = VN };                                                                       \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+        if (i < (n)) {                                                                             \
+            const size_t m = (n)-i;                                                                \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    } while (0)
 
 /* exp(x): at most 2 ULP against double, over all finite x; subnormal results included.
  *
