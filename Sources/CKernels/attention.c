@@ -71,7 +71,8 @@ static void forward_worker(void *argument, size_t worker, size_t workers) {
     mg_range costs = mg_share(a->batch * a->heads * each, 1, worker, workers);
     for (size_t u = costs.first / each; u * each < costs.end; u++) {
         size_t from = costs.first > u * each ? costs.first - u * each : 0;
-        size_t first = blocks_within(blocks, from), end = blocks_within(blocks, costs.end - u * each);
+        size_t first = blocks_within(blocks, from),
+               end = blocks_within(blocks, costs.end - u * each);
         if (first == end) continue;
         mg_attention_head head =
             describe(a, u / a->heads, u % a->heads, scratch_of(job->context, worker));

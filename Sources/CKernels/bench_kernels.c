@@ -1,8 +1,8 @@
-/* One benchmark per line of mg_kernels.def, on shapes of real models: width 128, 256 or 768, head
- * width 32 or 64, vocabulary 65 or 50257. How they are written: bench.h.
+/* One benchmark per line of mg_kernels.def but attention's, on shapes of real models: width 128,
+ * 256 or 768, head width 32 or 64, vocabulary 65 or 50257. How they are written: bench.h.
  *
- * FLOPs are those of the bodies in kernels/, counted per element in the comments; attention counts
- * the multiply-adds of visible keys only. Bytes are the compulsory ones. */
+ * FLOPs are those of the bodies in kernels/, counted per element in the comments. Bytes are the
+ * compulsory ones. */
 #include "bench.h"
 #include <math.h>
 
@@ -56,69 +56,6 @@ void bench_gemv_f32(bench *b) {
     bench_describe(b, 2.0 * (double)(n * k), 4.0 * (double)(n * k + n + k), "n=%zu k=%zu", n, k);
     while (bench_continue(b)) b->kernels->gemv_f32(n, k, w, k, x, NULL, 0, y);
     bench_consume(b, n, y);
-}
-
-/* ---- Attention ------------------------------------------------------------------------------- */
-
-void bench_attention_scratch(bench *b) {
-    SHAPES({64, 32}, {1024, 64});
-    bench_describe(b, 0, 0, "T=%zu D=%zu", size[0], size[1]);
-    while (bench_continue(b)) b->sum += (float)b->kernels->attention_scratch(size[0], size[1], 1);
-}
-
-/* One head: `queries` queries, the last of which sees all `keys`. */
-static mg_attention_head make_head(bench *b, size_t queries, size_t keys, size_t d, int backward) {
-    return (mg_attention_head){
-        .query_count = queries,
-        .key_count = keys,
-        .head_width = d,
-        .position = keys - queries,
-        .q = bench_floats(b, queries * d),
-        .k = bench_floats(b, keys * d),
-        .v = bench_floats(b, keys * d),
-        .ld_q = d,
-        .ld_kv = d,
-        .scale = 1.0f / sqrtf((float)d),
-        .out = bench_floats(b, queries * d),
-        .ld_out = d,
-        .lse = bench_floats(b, queries),
-        .scratch = bench_scratch(b, b->kernels->attention_scratch(keys, d, backward)),
-    };
-}
-
-/* Pairs of a query and a key that it sees. */
-static double visible_pairs(size_t queries, size_t keys) {
-    double last = (double)keys, first = (double)(keys - queries + 1);
-    return (double)queries * (first + last) / 2;
-}
-
-void bench_attention_forward_f32(bench *b) {
-    SHAPES({64, 64, 32}, {1024, 1024, 64}, {1, 1024, 64}); /* queries, keys, head width */
-    size_t queries = size[0], keys = size[1], d = size[2];
-    mg_attention_head head = make_head(b, queries, keys, d, 0);
-    bench_describe(b, 4 * visible_pairs(queries, keys) * (double)d,
-                   8.0 * (double)((queries + keys) * d), "queries=%zu keys=%zu D=%zu", queries,
-                   keys, d);
-    while (bench_continue(b)) b->kernels->attention_forward_f32(&head);
-    bench_consume(b, queries * d, head.out);
-}
-
-void bench_attention_backward_f32(bench *b) {
-    SHAPES({64, 32}, {1024, 64}); /* queries = keys, head width */
-    size_t t = size[0], d = size[1];
-    mg_attention_gradient gradient = {
-        .head = make_head(b, t, t, d, 1),
-        .group_size = 1,
-        .dout = bench_floats(b, t * d),
-        .dq = bench_floats(b, t * d),
-        .dk = bench_floats(b, t * d),
-        .dv = bench_floats(b, t * d),
-    };
-    bench_describe(b, 10 * visible_pairs(t, t) * (double)d, 32.0 * (double)(t * d), "T=%zu D=%zu",
-                   t, d);
-    if (bench_ready(b)) b->kernels->attention_forward_f32(&gradient.head);
-    while (bench_continue(b)) b->kernels->attention_backward_f32(&gradient);
-    bench_consume(b, t * d, gradient.dk);
 }
 
 /* ---- Normalisation: rows of a batch ---------------------------------------------------------- */

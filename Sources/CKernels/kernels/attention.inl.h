@@ -24,13 +24,13 @@ MG_INLINE size_t attention_round_up(size_t n, size_t multiple) {
 /* Where the pieces of scratch lie. Lanes are queries of a block, D' is the head width rounded up to
  * vectors; copies of rows are needed only where the two differ. */
 typedef struct {
-    float *scores;                 /* [BK][lanes]: scores, probabilities, gradients of scores */
-    float *q_lanes, *dout_lanes;   /* [d][lanes] */
-    float *rows;                   /* (BQ, D'): out or dq */
-    float *top, *sum, *factor;     /* [lanes]: of the online softmax; lse and delta in backward */
-    float *k, *v, *q, *dout;       /* (keys, D') and (BQ, D'), copies or NULL */
-    float *dk, *dv;                /* (keys, D'), or NULL */
-    size_t padded;                 /* D' */
+    float *scores;               /* [BK][lanes]: scores, probabilities, gradients of scores */
+    float *q_lanes, *dout_lanes; /* [d][lanes] */
+    float *rows;                 /* (BQ, D'): out or dq */
+    float *top, *sum, *factor;   /* [lanes]: of the online softmax; lse and delta in backward */
+    float *k, *v, *q, *dout;     /* (keys, D') and (BQ, D'), copies or NULL */
+    float *dk, *dv;              /* (keys, D'), or NULL */
+    size_t padded;               /* D' */
 } attention_space;
 
 /* Divides scratch from `at` on; returns its size. */
@@ -57,8 +57,8 @@ static size_t attention_divide(size_t keys, size_t d, int backward, float *at,
         used += attention_round_up(sizes[i], 16);
     }
     if (space)
-        *space = (attention_space){pieces[0],  pieces[1], pieces[2], pieces[3], pieces[4],
-                                   pieces[5],  pieces[6], pieces[7], pieces[8], pieces[9],
+        *space = (attention_space){pieces[0],  pieces[1],  pieces[2],  pieces[3], pieces[4],
+                                   pieces[5],  pieces[6],  pieces[7],  pieces[8], pieces[9],
                                    pieces[10], pieces[11], pieces[12], padded};
     return used;
 }
@@ -119,10 +119,10 @@ MG_INLINE const float *attention_rows(size_t count, size_t d, const float *x, si
 
 /* A block of queries against a block of keys. */
 typedef struct {
-    size_t first;       /* query 0 of the block stands at this position of the keys ... */
-    size_t key, width;  /* ... of which the block has `width` from `key` on */
-    size_t lanes;       /* queries, rounded up */
-    size_t ld;          /* of all arrays [...][lanes] */
+    size_t first;      /* query 0 of the block stands at this position of the keys ... */
+    size_t key, width; /* ... of which the block has `width` from `key` on */
+    size_t lanes;      /* queries, rounded up */
+    size_t ld;         /* of all arrays [...][lanes] */
 } attention_block;
 
 /* The first lane, a multiple of MG_GRAIN, that some of the keys from `j` of the block on need. */

@@ -69,10 +69,10 @@ static void layernorm_f32(size_t n, float epsilon, const float *x, const float *
     float mean = v_hsum(v_add(v_add(t0, t1), v_add(t2, t3))) / (float)n;
     v_f32 vmean = v_set1(mean), squares = v_zero(), other = v_zero();
     MG_EACH(n, { /* missing lanes are filled with the mean: they add 0 */
-        v_f32 d = v_sub(v_part(row + i, m, vmean), vmean);
-        v_f32 next = v_fma(d, d, other);
-        other = squares;
-        squares = next;
+                 v_f32 d = v_sub(v_part(row + i, m, vmean), vmean);
+                 v_f32 next = v_fma(d, d, other);
+                 other = squares;
+                 squares = next;
     });
     float r = 1.0f / sqrtf(v_hsum(v_add(squares, other)) / (float)n + epsilon);
     v_f32 vr = v_set1(r);

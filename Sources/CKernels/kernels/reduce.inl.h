@@ -43,7 +43,8 @@ static float max_f32(size_t n, const float *x) {
     return v_hmax(largest);
 }
 
-/* Columns `j` to `j + vectors * VN` of all rows: so many that a row is read by whole cache lines. */
+/* Columns `j` to `j + vectors * VN` of all rows: so many that a row is read by whole cache lines.
+ */
 MG_INLINE void column_sum_strip(size_t vectors, size_t rows, const float *x, size_t ld, float *y) {
     v_f32 s[8];
     MG_UNROLL
