@@ -192,20 +192,27 @@ static void plain_gradient(void *argument, size_t worker, size_t workers) {
     }
 }
 
+/* The products are those of all other layers. */
+static void plain_product(const mg_context *context, mg_form form, size_t m, size_t n, size_t k,
+                          const float *a, size_t lda, const float *b, size_t ldb, float *c,
+                          size_t ldc) {
+    mg_matmul(context, form, m, n, k, a, lda, b, ldb, c, ldc, NULL, 0);
+}
+
 static void plain_forward(const mg_context *context, plain_head h) {
     size_t t = h.t, d = h.d;
-    mg_matmul(context, MG_NT, t, t, d, h.q, h.ld, h.k, h.ld, h.p, t, NULL, 0);
+    plain_product(context, MG_NT, t, t, d, h.q, h.ld, h.k, h.ld, h.p, t);
     mg_pool_run(context->pool, plain_softmax, &h);
-    mg_matmul(context, MG_NN, t, d, t, h.p, t, h.v, h.ld, h.out, h.ld_out, NULL, 0);
+    plain_product(context, MG_NN, t, d, t, h.p, t, h.v, h.ld, h.out, h.ld_out);
 }
 
 static void plain_backward(const mg_context *context, plain_head h) {
     size_t t = h.t, d = h.d;
-    mg_matmul(context, MG_TN, t, d, t, h.p, t, h.dout, h.ld_out, h.dv, h.ld, NULL, 0);
-    mg_matmul(context, MG_NT, t, t, d, h.dout, h.ld_out, h.v, h.ld, h.dp, t, NULL, 0);
+    plain_product(context, MG_TN, t, d, t, h.p, t, h.dout, h.ld_out, h.dv, h.ld);
+    plain_product(context, MG_NT, t, t, d, h.dout, h.ld_out, h.v, h.ld, h.dp, t);
     mg_pool_run(context->pool, plain_gradient, &h);
-    mg_matmul(context, MG_NN, t, d, t, h.dp, t, h.k, h.ld, h.dq, h.ld, NULL, 0);
-    mg_matmul(context, MG_TN, t, d, t, h.dp, t, h.q, h.ld, h.dk, h.ld, NULL, 0);
+    plain_product(context, MG_NN, t, d, t, h.dp, t, h.k, h.ld, h.dq, h.ld);
+    plain_product(context, MG_TN, t, d, t, h.dp, t, h.q, h.ld, h.dk, h.ld);
 }
 
 /* As one writes it without tiles: every product is a matrix multiply, the probabilities of all

@@ -112,7 +112,7 @@ static void attention_single(const mg_attention_head *h) {
 MG_INLINE const float *attention_rows(size_t count, size_t d, const float *x, size_t *ld,
                                       float *copy, size_t padded) {
     if (!copy) return x;
-    pack_columns_f32(d, count, x, *ld, padded, copy);
+    attention_widen(count, d, x, *ld, copy, padded);
     *ld = padded;
     return copy;
 }
@@ -224,6 +224,22 @@ static void attention_mix(const attention_space *s, const attention_block *b, co
                            ld, s->rows + i * s->padded, s->padded, b->key > 0);
 }
 
+/* out = rows / sum, and the logarithm of the sum of exponentials in its natural unit. */
+static void attention_finish(const mg_attention_head *h, const attention_space *s, size_t i0,
+                             size_t rows) {
+    size_t d = h->head_width;
+    for (size_t x = 0; x < attention_round_up(rows, VN); x += VN)
+        v_store(s->factor + x, v_div(v_set1(1.0f), v_load(s->sum + x)));
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = s->rows + r * s->padded;
+        float *out = h->out + (i0 + r) * h->ld_out;
+        v_f32 factor = v_set1(s->factor[r]);
+        MG_EACH(d, { v_put(out + i, v_mul(v_part(row + i, m, v_zero()), factor), m); });
+    }
+    for (size_t r = 0; r < rows && h->lse; r++)
+        h->lse[i0 + r] = s->top[r] * 0.693147181f + logf(s->sum[r]); /* ln2 */
+}
+
 static void attention_forward_f32(const mg_attention_head *h) {
     if (h->query_count == 0) return;
     if (h->query_count == 1) {
@@ -239,7 +255,7 @@ static void attention_forward_f32(const mg_attention_head *h) {
     for (size_t i0 = 0; i0 < h->query_count; i0 += MG_BQ) {
         size_t rows = h->query_count - i0 < MG_BQ ? h->query_count - i0 : MG_BQ;
         size_t lanes = attention_round_up(rows, MG_GRAIN);
-        pack_rows_f32(rows, d, h->q + i0 * h->ld_q, h->ld_q, lanes, s.q_lanes);
+        attention_transpose(rows, d, h->q + i0 * h->ld_q, h->ld_q, lanes, s.q_lanes);
         for (size_t x = 0; x < lanes; x++) {
             s.top[x] = -INFINITY;
             s.sum[x] = 0.0f;
@@ -252,11 +268,7 @@ static void attention_forward_f32(const mg_attention_head *h) {
             attention_online(&s, &b, scale);
             attention_mix(&s, &b, v + j0 * ld_v, ld_v);
         }
-        for (size_t i = 0; i < rows; i++) {
-            scale_add_f32(d, 1.0f / s.sum[i], s.rows + i * s.padded, NULL,
-                          h->out + (i0 + i) * h->ld_out);
-            if (h->lse) h->lse[i0 + i] = s.top[i] * 0.693147181f + logf(s.sum[i]); /* ln2 */
-        }
+        attention_finish(h, &s, i0, rows);
     }
 }
 
@@ -313,8 +325,8 @@ static void attention_gradient_head(const mg_attention_gradient *g, size_t membe
         size_t rows = h->query_count - i0 < MG_BQ ? h->query_count - i0 : MG_BQ;
         size_t lanes = attention_round_up(rows, MG_GRAIN);
         const float *q0 = q + i0 * h->ld_q, *dout0 = dout + i0 * h->ld_out;
-        pack_rows_f32(rows, d, q0, h->ld_q, lanes, s->q_lanes);
-        pack_rows_f32(rows, d, dout0, h->ld_out, lanes, s->dout_lanes);
+        attention_transpose(rows, d, q0, h->ld_q, lanes, s->q_lanes);
+        attention_transpose(rows, d, dout0, h->ld_out, lanes, s->dout_lanes);
         for (size_t i = 0; i < lanes; i++) {
             int real = i < rows;
             s->top[i] = real ? lse[i0 + i] * 1.44269504f : 0.0f;
@@ -331,8 +343,7 @@ static void attention_gradient_head(const mg_attention_gradient *g, size_t membe
             attention_block b = {h->position + i0, j0, width, lanes, lanes};
             attention_gradient_block(h, s, &b, &o);
         }
-        for (size_t i = 0; i < rows; i++)
-            memcpy(dq + (i0 + i) * h->ld_q, s->rows + i * s->padded, d * sizeof *dq);
+        attention_narrow(rows, d, s->rows, s->padded, dq + i0 * h->ld_q, h->ld_q);
     }
 }
 
@@ -346,14 +357,11 @@ static void attention_backward_f32(const mg_attention_gradient *g) {
                             .ld_dkv = s.dk ? s.padded : h->ld_kv,
                             .ld_k = h->ld_kv};
     o.k = attention_rows(keys, d, h->k, &o.ld_k, s.k, s.padded);
-    for (size_t j = 0; j < keys; j++) {
-        memset(o.dk + j * o.ld_dkv, 0, s.padded * sizeof *o.dk);
-        memset(o.dv + j * o.ld_dkv, 0, s.padded * sizeof *o.dv);
-    }
+    attention_zero(keys, s.padded, o.dk, o.ld_dkv);
+    attention_zero(keys, s.padded, o.dv, o.ld_dkv);
     for (size_t member = 0; member < g->group_size; member++)
         attention_gradient_head(g, member, &s, o);
-    for (size_t j = 0; j < keys && s.dk; j++) {
-        memcpy(g->dk + j * h->ld_kv, s.dk + j * s.padded, d * sizeof *s.dk);
-        memcpy(g->dv + j * h->ld_kv, s.dv + j * s.padded, d * sizeof *s.dv);
-    }
+    if (!s.dk) return;
+    attention_narrow(keys, d, s.dk, s.padded, g->dk, h->ld_kv);
+    attention_narrow(keys, d, s.dv, s.padded, g->dv, h->ld_kv);
 }

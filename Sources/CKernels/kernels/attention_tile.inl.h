@@ -61,6 +61,40 @@ MG_INLINE void attention_tile(size_t rows, size_t vectors, size_t k, const float
     }
 }
 
+/* dst[c * lanes + r] = x[r * ld + c], zero for rows that are missing: the queries of a
+ * block as lanes. */
+static void attention_transpose(size_t rows, size_t d, const float *x, size_t ld, size_t lanes,
+                                float *dst) {
+    size_t r = 0;
+    for (; r + 4 <= rows; r += 4) {
+        size_t c = 0;
+        for (; c + 4 <= d; c += 4) v_transpose4(x + r * ld + c, ld, dst + c * lanes + r, lanes);
+        for (; c < d; c++)
+            for (size_t i = r; i < r + 4; i++) dst[c * lanes + i] = x[i * ld + c];
+    }
+    for (; r < lanes; r++)
+        for (size_t c = 0; c < d; c++) dst[c * lanes + r] = r < rows ? x[r * ld + c] : 0.0f;
+}
+
+/* Rows of d elements to rows of whole vectors, the rest zero. */
+static void attention_widen(size_t rows, size_t d, const float *x, size_t ld, float *dst,
+                            size_t ldd) {
+    for (size_t r = 0; r < rows; r++, x += ld, dst += ldd)
+        MG_EACH(d, { v_store(dst + i, v_part(x + i, m, v_zero())); });
+}
+
+/* And back. memcpy would be a call for each head vector. */
+static void attention_narrow(size_t rows, size_t d, const float *x, size_t ld, float *dst,
+                             size_t ldd) {
+    for (size_t r = 0; r < rows; r++, x += ld, dst += ldd)
+        MG_EACH(d, { v_put(dst + i, v_part(x + i, m, v_zero()), m); });
+}
+
+static void attention_zero(size_t rows, size_t padded, float *x, size_t ld) {
+    for (size_t r = 0; r < rows; r++, x += ld)
+        for (size_t i = 0; i < padded; i += VN) v_store(x + i, v_zero());
+}
+
 /* All columns of some rows. */
 MG_INLINE void attention_strip(size_t rows, size_t n, size_t k, const float *a, size_t lda,
                                size_t step, const float *b, size_t ldb, float *c, size_t ldc,
