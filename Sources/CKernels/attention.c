@@ -41,13 +41,47 @@ static float *scratch_of(const mg_context *context, size_t worker) {
     return context->scratch + worker * context->scratch_per_worker;
 }
 
+/* Workers share queries, not heads, so that one long sequence keeps all of them busy: a part is
+ * whole blocks of the kernel (MG_BQ queries), whose results then don't depend on where the cut is.
+ * What is left over goes to the last block: a single query would take another way. */
+enum { QUERY_BLOCK = 64 };
+
+/* A block costs as many units as it has blocks of keys to look at. */
+typedef struct {
+    size_t count, before; /* blocks of queries; blocks of keys in front of the first */
+} query_blocks;
+
+static size_t cost_of(query_blocks q, size_t count) {
+    return count * (count + 1) / 2 + count * q.before;
+}
+
+/* How many blocks from the first on cost `cost` or less. */
+static size_t blocks_within(query_blocks q, size_t cost) {
+    size_t n = 0;
+    while (n < q.count && cost_of(q, n + 1) <= cost) n++;
+    return n;
+}
+
 static void forward_worker(void *argument, size_t worker, size_t workers) {
     const attention_job *job = argument;
     const mg_attention *a = job->attention;
-    mg_range units = mg_share(a->batch * a->heads, 1, worker, workers);
-    for (size_t u = units.first; u < units.end; u++) {
+    query_blocks blocks = {a->time < QUERY_BLOCK ? 1 : a->time / QUERY_BLOCK,
+                           a->keys ? a->position / QUERY_BLOCK : 0};
+    size_t each = cost_of(blocks, blocks.count);
+    mg_range costs = mg_share(a->batch * a->heads * each, 1, worker, workers);
+    for (size_t u = costs.first / each; u * each < costs.end; u++) {
+        size_t from = costs.first > u * each ? costs.first - u * each : 0;
+        size_t first = blocks_within(blocks, from),
+               end = blocks_within(blocks, costs.end - u * each);
+        if (first == end) continue;
         mg_attention_head head =
             describe(a, u / a->heads, u % a->heads, scratch_of(job->context, worker));
+        size_t skip = first * QUERY_BLOCK;
+        head.query_count = end == blocks.count ? a->time - skip : (end - first) * QUERY_BLOCK;
+        head.position += skip;
+        head.q += skip * head.ld_q;
+        head.out += skip * head.ld_out;
+        if (head.lse) head.lse += skip;
         job->context->kernels->attention_forward_f32(&head);
     }
 }
@@ -123,40 +157,43 @@ typedef struct {
     const float *rotated;
 } rope_job;
 
-/* One head vector x of a row at `position`; z is NULL in the forward direction. */
-static void rope_vector(const rope_job *job, size_t position, const float *z, float *factor,
-                        float *x) {
+/* Heads that are normalised and don't turn: z is NULL in the forward direction. */
+static void normalize_heads(const rope_job *job, const float *z, float *factors, float *x) {
     const mg_rope *p = job->rope;
     const mg_kernels *f = job->context->kernels;
-    size_t d = p->head_width, half = d / 2;
-    float r = factor ? *factor : 1.0f;
-    if (p->cosine && z) {
-        f->rope_backward_f32(half, p->cosine + position * half, p->sine + position * half,
-                             p->normalize, r, z, x);
-    } else if (p->cosine) {
-        r = f->rope_f32(half, p->cosine + position * half, p->sine + position * half, p->normalize,
-                        p->epsilon, x);
-    } else if (z) { /* normalised only: dx = r (dz - z mean(z dz)) */
-        f->rmsnorm_backward_f32(d, z, NULL, 1.0f, x, x, 0, NULL);
-        f->scale_add_f32(d, r, x, NULL, x);
-    } else {
-        r = f->rmsnorm_f32(d, p->epsilon, x, NULL, NULL, NULL, x);
+    size_t d = p->head_width;
+    for (size_t h = 0; h < p->heads + p->kv_heads; h++) {
+        float *head = x + h * d;
+        if (z) { /* dx = r (dz - z mean(z dz)) */
+            f->rmsnorm_backward_f32(d, z + h * d, NULL, 1.0f, head, head, 0, NULL);
+            f->scale_add_f32(d, factors[h], head, NULL, head);
+        } else {
+            float r = f->rmsnorm_f32(d, p->epsilon, head, NULL, NULL, NULL, head);
+            if (factors) factors[h] = r;
+        }
     }
-    if (factor && !z) *factor = r;
 }
 
 static void rope_worker(void *argument, size_t worker, size_t workers) {
     const rope_job *job = argument;
     const mg_rope *p = job->rope;
-    size_t d = p->head_width, turning = p->heads + p->kv_heads;
+    const mg_kernels *f = job->context->kernels;
+    size_t d = p->head_width, half = d / 2, turning = p->heads + p->kv_heads;
     size_t width = (turning + p->kv_heads) * d;
     mg_range rows = mg_share(p->batch * p->time, 1, worker, workers);
-    for (size_t r = rows.first; r < rows.end; r++)
-        for (size_t h = 0; h < turning; h++) {
-            size_t at = r * width + h * d;
-            rope_vector(job, p->position + r % p->time, job->rotated ? job->rotated + at : NULL,
-                        p->factors ? p->factors + r * turning + h : NULL, job->qkv + at);
-        }
+    for (size_t r = rows.first; r < rows.end; r++) {
+        const float *z = job->rotated ? job->rotated + r * width : NULL;
+        float *x = job->qkv + r * width;
+        float *factors = p->normalize && p->factors ? p->factors + r * turning : NULL;
+        size_t at = (p->position + r % p->time) * half;
+        if (!p->cosine)
+            normalize_heads(job, z, factors, x);
+        else if (z)
+            f->rope_backward_f32(turning, half, p->cosine + at, p->sine + at, factors, z, x);
+        else
+            f->rope_f32(turning, half, p->cosine + at, p->sine + at, p->normalize, p->epsilon, x,
+                        factors);
+    }
 }
 
 static void rope_run(rope_job job) {

@@ -1,5 +1,5 @@
 /* The list of benchmarks, their clock and memory, and the two ends of the roofline. See mg_bench.h;
- * the benchmarks themselves are in bench_kernels.c and bench_ops.c. */
+ * the benchmarks themselves are in bench_kernels.c, bench_ops.c and bench_attention.c. */
 #include "bench.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +18,8 @@
     X(matmul_bf16_tn)                                                                              \
     X(attention_forward)                                                                           \
     X(attention_backward)                                                                          \
+    X(attention_both)                                                                              \
+    X(attention_plain)                                                                             \
     X(linear_cross_entropy)                                                                        \
     X(adamw_step)                                                                                  \
     X(fork_join)

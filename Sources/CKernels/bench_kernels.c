@@ -1,13 +1,14 @@
-/* One benchmark per line of mg_kernels.def, on shapes of real models: width 128, 256 or 768, head
- * width 32 or 64, vocabulary 65 or 50257. How they are written: bench.h.
+/* One benchmark per line of mg_kernels.def but attention's, on shapes of real models: width 128,
+ * 256 or 768, head width 32 or 64, vocabulary 65 or 50257. How they are written: bench.h.
  *
- * FLOPs are those of the bodies in kernels/, counted per element in the comments; attention counts
- * the multiply-adds of visible keys only. Bytes are the compulsory ones. */
+ * FLOPs are those of the bodies in kernels/, counted per element in the comments. Bytes are the
+ * compulsory ones. */
 #include "bench.h"
 #include <math.h>
 
 enum {
     EXP_FLOPS = 23,     /* 2 clamps, 1 mul, 1 round, 9 fma, 1 scaling */
+    EXP2_FLOPS = 16,    /* 1 clamp, 1 round, 1 sub, 6 fma, 1 scaling */
     TANH_FLOPS = 42,    /* exp, 7 fma or div, 5 single ones around each branch */
     SIGMOID_FLOPS = 26, /* exp, sub, add, div */
     TOKENS = 768        /* rows of a batch of 12 x 64 */
@@ -23,69 +24,6 @@ void bench_gemv_f32(bench *b) {
     bench_describe(b, 2.0 * (double)(n * k), 4.0 * (double)(n * k + n + k), "n=%zu k=%zu", n, k);
     while (bench_continue(b)) b->kernels->gemv_f32(n, k, w, k, x, NULL, 0, y);
     bench_consume(b, n, y);
-}
-
-/* ---- Attention ------------------------------------------------------------------------------- */
-
-void bench_attention_scratch(bench *b) {
-    SHAPES({64, 32}, {1024, 64});
-    bench_describe(b, 0, 0, "T=%zu D=%zu", size[0], size[1]);
-    while (bench_continue(b)) b->sum += (float)b->kernels->attention_scratch(size[0], size[1], 1);
-}
-
-/* One head: `queries` queries, the last of which sees all `keys`. */
-static mg_attention_head make_head(bench *b, size_t queries, size_t keys, size_t d, int backward) {
-    return (mg_attention_head){
-        .query_count = queries,
-        .key_count = keys,
-        .head_width = d,
-        .position = keys - queries,
-        .q = bench_floats(b, queries * d),
-        .k = bench_floats(b, keys * d),
-        .v = bench_floats(b, keys * d),
-        .ld_q = d,
-        .ld_kv = d,
-        .scale = 1.0f / sqrtf((float)d),
-        .out = bench_floats(b, queries * d),
-        .ld_out = d,
-        .lse = bench_floats(b, queries),
-        .scratch = bench_scratch(b, b->kernels->attention_scratch(keys, d, backward)),
-    };
-}
-
-/* Pairs of a query and a key that it sees. */
-static double visible_pairs(size_t queries, size_t keys) {
-    double last = (double)keys, first = (double)(keys - queries + 1);
-    return (double)queries * (first + last) / 2;
-}
-
-void bench_attention_forward_f32(bench *b) {
-    SHAPES({64, 64, 32}, {1024, 1024, 64}, {1, 1024, 64}); /* queries, keys, head width */
-    size_t queries = size[0], keys = size[1], d = size[2];
-    mg_attention_head head = make_head(b, queries, keys, d, 0);
-    bench_describe(b, 4 * visible_pairs(queries, keys) * (double)d,
-                   8.0 * (double)((queries + keys) * d), "queries=%zu keys=%zu D=%zu", queries,
-                   keys, d);
-    while (bench_continue(b)) b->kernels->attention_forward_f32(&head);
-    bench_consume(b, queries * d, head.out);
-}
-
-void bench_attention_backward_f32(bench *b) {
-    SHAPES({64, 32}, {1024, 64}); /* queries = keys, head width */
-    size_t t = size[0], d = size[1];
-    mg_attention_gradient gradient = {
-        .head = make_head(b, t, t, d, 1),
-        .group_size = 1,
-        .dout = bench_floats(b, t * d),
-        .dq = bench_floats(b, t * d),
-        .dk = bench_floats(b, t * d),
-        .dv = bench_floats(b, t * d),
-    };
-    bench_describe(b, 10 * visible_pairs(t, t) * (double)d, 32.0 * (double)(t * d), "T=%zu D=%zu",
-                   t, d);
-    if (bench_ready(b)) b->kernels->attention_forward_f32(&gradient.head);
-    while (bench_continue(b)) b->kernels->attention_backward_f32(&gradient);
-    bench_consume(b, t * d, gradient.dk);
 }
 
 /* ---- Normalisation: rows of a batch ---------------------------------------------------------- */
@@ -234,23 +172,24 @@ void bench_dropout_f32(bench *b) {
 
 /* ---- Softmax and loss ------------------------------------------------------------------------ */
 
+/* Scale and maximum, argument 2, sum, factor. */
 void bench_softmax_f32(bench *b) {
     SHAPES({TOKENS, 65}, {1, 50257}); /* rows, vocabulary */
     size_t rows = size[0], n = size[1], count = rows * n;
     float *x = bench_floats(b, count), *y = bench_floats(b, count);
-    bench_describe(b, (EXP_FLOPS + 5.0) * (double)count, 8.0 * (double)count, "rows=%zu V=%zu",
+    bench_describe(b, (EXP2_FLOPS + 6.0) * (double)count, 8.0 * (double)count, "rows=%zu V=%zu",
                    rows, n);
     while (bench_continue(b))
         for (size_t i = 0; i < count; i += n) b->kernels->softmax_f32(n, 1.0f, x + i, y + i);
     bench_consume(b, count, y);
 }
 
-/* Maximum 1, sum EXP + 2, gradient EXP + 6; a cap adds tanh and 2 to the last two. */
+/* Maximum 1, sum EXP + 2, gradient 1; a cap adds tanh and 2, and 4 of its slope. */
 void bench_cross_entropy_f32(bench *b) {
     SHAPES({TOKENS, 65, 0}, {TOKENS, 65, 15}, {16, 50257, 0}); /* rows, vocabulary, cap */
     size_t rows = size[0], n = size[1], count = rows * n;
     float *logits = bench_floats(b, count), *dlogits = bench_floats(b, count);
-    double flops = 2.0 * EXP_FLOPS + 9 + (size[2] ? 2.0 * TANH_FLOPS + 4 : 0);
+    double flops = EXP_FLOPS + 4 + (size[2] ? TANH_FLOPS + 6 : 0);
     bench_describe(b, flops * (double)count, 8.0 * (double)count, "rows=%zu V=%zu cap=%zu", rows, n,
                    size[2]);
     while (bench_continue(b))
@@ -264,20 +203,28 @@ void bench_cross_entropy_f32(bench *b) {
 
 /* Rotates by the same angles again and again: lengths stay, so that nothing becomes subnormal. */
 typedef struct {
-    size_t half, count;
-    float *x, *cosine, *sine; /* (vectors, 2 * half), (half), (half) */
+    size_t tokens, heads, half, width, count;
+    float *x, *cosine, *sine, *factors; /* (tokens, heads, 2 * half), (half), (half), (heads) */
 } rope_case;
 
 static rope_case make_rope(bench *b, const size_t *size, double flops, double bytes) {
-    size_t vectors = size[0] * size[1], half = size[2], count = 2 * vectors * half;
-    bench_describe(b, flops * (double)count, bytes * (double)count, "rows=%zu D=%zu", vectors,
-                   2 * half);
-    rope_case c = {half, count, bench_floats(b, count), bench_floats(b, half),
-                   bench_floats(b, half)};
+    size_t tokens = size[0], heads = size[1], half = size[2], count = 2 * tokens * heads * half;
+    bench_describe(b, flops * (double)count, bytes * (double)count, "rows=%zu H+G=%zu D=%zu",
+                   tokens, heads, 2 * half);
+    rope_case c = {.tokens = tokens,
+                   .heads = heads,
+                   .half = half,
+                   .width = 2 * heads * half,
+                   .count = count,
+                   .x = bench_floats(b, count),
+                   .cosine = bench_floats(b, half),
+                   .sine = bench_floats(b, half),
+                   .factors = bench_floats(b, heads)};
     for (size_t i = 0; bench_ready(b) && i < half; i++) {
         c.cosine[i] = cosf((float)i);
         c.sine[i] = sinf((float)i);
     }
+    for (size_t i = 0; bench_ready(b) && i < heads; i++) c.factors[i] = 1.0f;
     return c;
 }
 
@@ -286,8 +233,9 @@ void bench_rope_f32(bench *b) {
     SHAPES({TOKENS, 8, 16}, {256, 24, 32}); /* tokens, query and key heads, half of head width */
     rope_case c = make_rope(b, size, 6, 8);
     while (bench_continue(b))
-        for (size_t i = 0; i < c.count; i += 2 * c.half)
-            b->sum += b->kernels->rope_f32(c.half, c.cosine, c.sine, 1, 1e-5f, c.x + i);
+        for (size_t r = 0; r < c.tokens; r++)
+            b->kernels->rope_f32(c.heads, c.half, c.cosine, c.sine, 1, 1e-5f, c.x + r * c.width,
+                                 c.factors);
     bench_consume(b, c.count, c.x);
 }
 
@@ -299,8 +247,9 @@ void bench_rope_backward_f32(bench *b) {
     float *z = bench_floats(b, c.count);
     for (size_t i = 0; bench_ready(b) && i < c.count; i++) z[i] = 0.0f;
     while (bench_continue(b))
-        for (size_t i = 0; i < c.count; i += 2 * c.half)
-            b->kernels->rope_backward_f32(c.half, c.cosine, c.sine, 1, 1.0f, z + i, c.x + i);
+        for (size_t r = 0; r < c.tokens; r++)
+            b->kernels->rope_backward_f32(c.heads, c.half, c.cosine, c.sine, c.factors,
+                                          z + r * c.width, c.x + r * c.width);
     bench_consume(b, c.count, c.x);
 }
 

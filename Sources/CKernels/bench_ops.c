@@ -3,48 +3,6 @@
  * model of width 128 with 768 tokens (batch 12, context 64). */
 #include "bench.h"
 
-/* ---- Attention ------------------------------------------------------------------------------- */
-
-/* Multiply-adds on visible keys only: 4 * D a pair forward, 10 * D backward. */
-static void measure_attention(bench *b, const size_t *size, int backward) {
-    size_t d = size[3], rows = size[0] * size[1], width = size[2] * d;
-    mg_attention a = {
-        .batch = size[0],
-        .time = size[1],
-        .heads = size[2],
-        .kv_heads = size[2],
-        .head_width = d,
-        .qkv = bench_floats(b, rows * 3 * width),
-        .out = bench_floats(b, rows * width),
-        .lse = bench_floats(b, rows * size[2]),
-    };
-    float *dout = backward ? bench_floats(b, rows * width) : NULL;
-    float *dqkv = backward ? bench_floats(b, rows * 3 * width) : NULL;
-    mg_context context = bench_context(b, mg_attention_scratch(b->kernels, a.time, d, backward), 0);
-    double pairs = (double)(a.batch * a.heads) * (double)a.time * (double)(a.time + 1) / 2;
-    bench_describe(b, (backward ? 10 : 4) * (double)d * pairs,
-                   (backward ? 32.0 : 16.0) * (double)(rows * width), "B=%zu T=%zu H=%zu D=%zu",
-                   a.batch, a.time, a.heads, d);
-    if (backward) {
-        if (bench_ready(b)) mg_attention_forward(&context, &a);
-        while (bench_continue(b)) mg_attention_backward(&context, &a, dout, dqkv);
-        bench_consume(b, rows * width, dqkv);
-    } else {
-        while (bench_continue(b)) mg_attention_forward(&context, &a);
-        bench_consume(b, rows * width, a.out);
-    }
-}
-
-void bench_mg_attention_forward(bench *b) {
-    SHAPES({12, 64, 4, 32}, {1, 1024, 12, 64}); /* batch, time, heads, head width */
-    measure_attention(b, size, 0);
-}
-
-void bench_mg_attention_backward(bench *b) {
-    SHAPES({12, 64, 4, 32}, {1, 1024, 12, 64});
-    measure_attention(b, size, 1);
-}
-
 /* ---- Loss and optimizer ---------------------------------------------------------------------- */
 
 /* Three products; logits are not compulsory traffic. */

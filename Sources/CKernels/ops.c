@@ -2,9 +2,16 @@
 #include "ops.h"
 #include <string.h>
 
-/* Rows of a gradient sum are added in this many fixed blocks, each into a buffer of its own; the
- * caller then adds the buffers in order. More would cost memory, fewer would idle workers. */
-enum { ROW_BLOCKS = 16, SQUARE_BLOCK = 4096 };
+/* Rows of a gradient sum are added in at most this many blocks, each of BLOCK_ROWS rows or more and
+ * into a buffer of its own; the caller then adds the buffers in order. More would cost memory,
+ * fewer would idle workers. */
+enum { ROW_BLOCKS = 16, BLOCK_ROWS = 16, SQUARE_BLOCK = 4096 };
+
+/* Depends on the rows only, never on the workers. */
+static size_t row_blocks(size_t rows) {
+    size_t blocks = rows / BLOCK_ROWS;
+    return blocks < 1 ? 1 : mg_min(blocks, ROW_BLOCKS);
+}
 
 size_t mg_shared_scratch(size_t width, size_t elements) {
     size_t norms = 2 * ROW_BLOCKS * width;
@@ -21,7 +28,8 @@ typedef struct {
     const float *dy;
     float *dx;
     int accumulate;
-    float *dgain, *dbias; /* (ROW_BLOCKS, n) each, or NULL */
+    size_t blocks;
+    float *dgain, *dbias; /* (blocks, n) each, or NULL; with one block the result itself */
 } norm_job;
 
 static void norm_forward_worker(void *argument, size_t worker, size_t workers) {
@@ -55,13 +63,13 @@ static void norm_backward_worker(void *argument, size_t worker, size_t workers) 
     const mg_norm *p = job->norm;
     const mg_kernels *f = job->context->kernels;
     const float *x = p->add ? p->sum : p->x;
-    mg_range blocks = mg_share(ROW_BLOCKS, 1, worker, workers);
+    mg_range blocks = mg_share(job->blocks, 1, worker, workers);
     for (size_t block = blocks.first; block < blocks.end; block++) {
         float *dgain = job->dgain ? job->dgain + block * p->n : NULL;
         float *dbias = job->dbias ? job->dbias + block * p->n : NULL;
-        if (dgain) memset(dgain, 0, p->n * sizeof *dgain);
-        if (dbias) memset(dbias, 0, p->n * sizeof *dbias);
-        mg_range rows = mg_share(p->rows, 1, block, ROW_BLOCKS);
+        if (dgain && job->blocks > 1) memset(dgain, 0, p->n * sizeof *dgain);
+        if (dbias && job->blocks > 1) memset(dbias, 0, p->n * sizeof *dbias);
+        mg_range rows = mg_share(p->rows, 1, block, job->blocks);
         for (size_t r = rows.first; r < rows.end; r++) {
             size_t at = r * p->n;
             if (p->kind == MG_RMSNORM)
@@ -76,16 +84,18 @@ static void norm_backward_worker(void *argument, size_t worker, size_t workers) 
 
 void mg_norm_backward(const mg_context *context, const mg_norm *norm, const float *dy, float *dx,
                       int accumulate, float *dgain, float *dbias) {
+    size_t blocks = row_blocks(norm->rows);
     norm_job job = {.context = context,
                     .norm = norm,
                     .dy = dy,
                     .dx = dx,
                     .accumulate = accumulate,
-                    .dgain = dgain ? context->shared : NULL,
-                    .dbias = dbias ? context->shared + ROW_BLOCKS * norm->n : NULL};
+                    .blocks = blocks,
+                    .dgain = dgain && blocks > 1 ? context->shared : dgain,
+                    .dbias = dbias && blocks > 1 ? context->shared + blocks * norm->n : dbias};
     mg_dispatch(context, norm->rows * norm->n * sizeof(float) >= MG_SERIAL_BYTES,
                 norm_backward_worker, &job);
-    for (size_t block = 0; block < ROW_BLOCKS; block++) {
+    for (size_t block = 0; block < blocks && blocks > 1; block++) {
         if (dgain) context->kernels->axpy_f32(norm->n, 1.0f, job.dgain + block * norm->n, dgain);
         if (dbias) context->kernels->axpy_f32(norm->n, 1.0f, job.dbias + block * norm->n, dbias);
     }

@@ -119,10 +119,14 @@ static const mg_attention shapes[] = {
     {.batch = 3, .time = 37, .heads = 4, .kv_heads = 2, .head_width = 16},
     {.batch = 1, .time = 83, .heads = 6, .kv_heads = 1, .head_width = 12},
     {.batch = 2, .time = 1, .heads = 2, .kv_heads = 1, .head_width = 4},
+    /* Workers share the blocks of queries of a head; the last query is left over. */
+    {.batch = 1, .time = 321, .heads = 1, .kv_heads = 1, .head_width = 16},
+    {.batch = 1, .time = 129, .heads = 3, .kv_heads = 1, .head_width = 12},
 };
+enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 void check_op_attention(checker *c) {
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < SHAPES; i++) {
         mg_attention a = shapes[i];
         case_begin(c, "B %zu, T %zu, H %zu, G %zu, D %zu", a.batch, a.time, a.heads, a.kv_heads,
                    a.head_width);
@@ -168,7 +172,7 @@ static void compare_gradient(checker *c, const mg_attention *a, const float *dou
 }
 
 void check_op_attention_backward(checker *c) {
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < SHAPES; i++) {
         mg_attention a = shapes[i];
         case_begin(c, "B %zu, T %zu, H %zu, G %zu, D %zu", a.batch, a.time, a.heads, a.kv_heads,
                    a.head_width);
@@ -193,11 +197,11 @@ void check_op_attention_backward(checker *c) {
 
 /* A sequence in pieces through the cache: prefill, then several, then one at a time. */
 void check_op_attention_cache(checker *c) {
-    const size_t pieces[] = {0, 33, 5, 1, 1, 17, 1};
+    const size_t pieces[] = {0, 33, 5, 1, 1, 17, 1, 200, 131};
     for (size_t w = 0; w < 3; w++) {
         mg_attention a = {.batch = 1, .heads = 4, .kv_heads = 2, .head_width = 16};
-        size_t all = 80, part = a.kv_heads * a.head_width, position = 0;
-        case_begin(c, "pieces of 33 5 1 1 17 1, workers %zu", worker_counts[w]);
+        size_t all = 400, part = a.kv_heads * a.head_width, position = 0;
+        case_begin(c, "pieces of 33 5 1 1 17 1 200 131, workers %zu", worker_counts[w]);
         float *qkv = normals(c, all * qkv_width(&a), 1);
         float *keys = output(c, all * part), *values = output(c, all * part);
         mg_context context = context_make(c, worker_counts[w], all, a.head_width, 1, 1);
@@ -277,7 +281,7 @@ static void check_rotation(checker *c, size_t i, bool backward) {
         rope_head head = rope_row(c, &p, r);
         for (size_t h = 0; h < turning; h++) {
             size_t at = r * width + h * d;
-            expect_rope(c, &head, x + at, z[0] + at, factors[0][r * turning + h]);
+            expect_rope(c, &head, x + at, z[0] + at, factors[0] + r * turning + h);
             if (backward) expect_rope_gradient(c, &head, x + at, dz + at, dx[0] + at);
         }
         size_t values = r * width + turning * d;

@@ -249,15 +249,23 @@ static rope_head turn(checker *c, size_t half, int normalize) {
     return (rope_head){half, cosine, sine, normalize, 1e-5f};
 }
 
+/* Some heads, and more than the kernel takes at once. */
+static const size_t head_counts[] = {1, 3, 33, 0};
+
 void check_rope_f32(checker *c) {
     size_t n[MAX_LENGTHS], count = lengths(c, n);
     for (size_t i = 0; i < 2 * count; i++) {
-        size_t half = n[i % count];
-        case_begin(c, "half %zu, normalize %d", half, i >= count);
-        rope_head h = turn(c, half, i >= count);
-        float *x = normals(c, 2 * half, 2), *z = copied(c, 2 * half, x);
-        float r = c->k->rope_f32(half, h.cosine, h.sine, h.normalize, h.epsilon, z);
-        expect_rope(c, &h, x, z, r);
+        size_t half = n[i % count], heads = half > 40 ? 2 : head_counts[i % 4];
+        int kept = i % 3 != 0;
+        case_begin(c, "heads %zu, half %zu, normalize %d, factors %d", heads, half, i >= count,
+                   kept);
+        rope_head head = turn(c, half, i >= count);
+        float *x = normals(c, 2 * half * heads, 2), *z = copied(c, 2 * half * heads, x);
+        float *factors = kept ? output(c, heads) : NULL;
+        c->k->rope_f32(heads, half, head.cosine, head.sine, head.normalize, head.epsilon, z,
+                       factors);
+        for (size_t h = 0; h < heads; h++)
+            expect_rope(c, &head, x + 2 * half * h, z + 2 * half * h, kept ? factors + h : NULL);
         case_end(c);
     }
 }
@@ -280,20 +288,27 @@ static double weighted_rope(const void *context) {
 void check_rope_backward_f32(checker *c) {
     size_t n[MAX_LENGTHS], count = lengths(c, n);
     for (size_t i = 0; i < 2 * count; i++) {
-        size_t half = n[i % count];
-        case_begin(c, "half %zu, normalize %d", half, i >= count);
-        rope_head h = turn(c, half, i >= count);
-        float *x = normals(c, 2 * half, 2), *z = copied(c, 2 * half, x);
-        float *dz = normals(c, 2 * half, 1), *dx = copied(c, 2 * half, dz);
-        float r = c->k->rope_f32(half, h.cosine, h.sine, h.normalize, h.epsilon, z);
-        c->k->rope_backward_f32(half, h.cosine, h.sine, h.normalize, r, z, dx);
-        if (half) expect_rope_gradient(c, &h, x, dz, dx);
-        if (half > 0 && half <= 17) {
-            double *xs = widened(c, 1, 2 * half, x, 2 * half);
-            rope_sum sum = {
-                &h, widened(c, 1, half, h.cosine, half),   widened(c, 1, half, h.sine, half),
-                xs, widened(c, 1, 2 * half, dz, 2 * half), doubles(c, 2 * half)};
-            expect_gradient(c, "dx", 2 * half, xs, dx, weighted_rope, &sum);
+        size_t half = n[i % count], heads = half > 40 ? 2 : head_counts[i % 4], d = 2 * half;
+        case_begin(c, "heads %zu, half %zu, normalize %d", heads, half, i >= count);
+        rope_head head = turn(c, half, i >= count);
+        float *x = normals(c, d * heads, 2), *z = copied(c, d * heads, x);
+        float *dz = normals(c, d * heads, 1), *dx = copied(c, d * heads, dz);
+        float *factors = output(c, heads);
+        c->k->rope_f32(heads, half, head.cosine, head.sine, head.normalize, head.epsilon, z,
+                       factors);
+        c->k->rope_backward_f32(heads, half, head.cosine, head.sine,
+                                head.normalize ? factors : NULL, z, dx);
+        for (size_t h = 0; half && h < heads; h++)
+            expect_rope_gradient(c, &head, x + d * h, dz + d * h, dx + d * h);
+        if (heads && half > 0 && half <= 17) {
+            double *xs = widened(c, 1, d, x, d);
+            rope_sum sum = {&head,
+                            widened(c, 1, half, head.cosine, half),
+                            widened(c, 1, half, head.sine, half),
+                            xs,
+                            widened(c, 1, d, dz, d),
+                            doubles(c, d)};
+            expect_gradient(c, "dx", d, xs, dx, weighted_rope, &sum);
         }
         case_end(c);
     }

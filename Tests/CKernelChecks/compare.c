@@ -85,14 +85,14 @@ void expect_cross_entropy(checker *c, size_t n, const float *logits, size_t targ
 /* ---- Rotary embedding
  * ------------------------------------------------------------------------------- */
 
-void expect_rope(checker *c, const rope_head *h, const float *x, const float *z, float r) {
+void expect_rope(checker *c, const rope_head *h, const float *x, const float *z, const float *r) {
     size_t half = h->half;
     double *wanted = widened(c, 1, 2 * half, x, 2 * half);
     double *cosine = widened(c, 1, half, h->cosine, half);
     double *sine = widened(c, 1, half, h->sine, half);
     double factor = ref_rope(half, cosine, sine, h->normalize, (double)h->epsilon, wanted);
     double relative = h->normalize ? EPS * (5 + root(2 * half)) : 0;
-    if (half) expect(c, "r", 0, (double)r, factor, relative * factor);
+    if (half && r) expect(c, "r", 0, (double)*r, factor, relative * factor);
     for (size_t i = 0; i < 2 * half; i++) {
         double a = factor * (double)x[i % half], b = factor * (double)x[half + i % half];
         double u = fabs(a * (i < half ? cosine[i % half] : sine[i % half]));

@@ -36,7 +36,8 @@ typedef struct {
     int normalize;
     float epsilon;
 } rope_head;
-void expect_rope(checker *c, const rope_head *h, const float *x, const float *z, float r);
+/* r may be NULL: not looked at. */
+void expect_rope(checker *c, const rope_head *h, const float *x, const float *z, const float *r);
 /* dx from x and dz; tolerates the rounding of z and r that the kernel reads. */
 void expect_rope_gradient(checker *c, const rope_head *h, const float *x, const float *dz,
                           const float *dx);

@@ -126,14 +126,19 @@ RESULT_FAULTS(float, cross_entropy_f32,
               (size_t n, const float *logits, size_t target, float cap, float weight,
                float *dlogits),
               (n, logits, target, cap, weight, dlogits), loss_target(dlogits), dlogits ? n : 1)
-RESULT_FAULTS(float, rope_f32,
-              (size_t half, const float *cosine, const float *sine, int normalize, float epsilon,
-               float *x),
-              (half, cosine, sine, normalize, epsilon, x), x, 2 * half)
+FAULTS(rope_f32,
+       (size_t heads, size_t half, const float *cosine, const float *sine, int normalize,
+        float epsilon, float *x, float *factors),
+       (heads, half, cosine, sine, normalize, epsilon, x, factors), x, 2 * heads * half)
 FAULTS(rope_backward_f32,
-       (size_t half, const float *cosine, const float *sine, int normalize, float r, const float *z,
-        float *dz),
-       (half, cosine, sine, normalize, r, z, dz), dz, 2 * half)
+       (size_t heads, size_t half, const float *cosine, const float *sine, const float *factors,
+        const float *z, float *dz),
+       (heads, half, cosine, sine, factors, z, dz), dz, 2 * heads * half)
+static void doubled_rope_f32(size_t heads, size_t half, const float *cosine, const float *sine,
+                             int normalize, float epsilon, float *x, float *factors) {
+    good()->rope_f32(heads, half, cosine, sine, normalize, epsilon, x, factors);
+    if (factors && heads > 0) factors[heads - 1] *= 2;
+}
 
 FAULTS(axpy_f32, (size_t n, float scale, const float *x, float *y), (n, scale, x, y), y, n)
 FAULTS(scale_add_f32, (size_t n, float scale, const float *x, const float *add, float *y),
@@ -273,7 +278,7 @@ static const fault faults[] = {
     {"op_dropout", "mask ignores the offset", plant_local_dropout_f32},
     {"rmsnorm_f32", "returned factor doubled", plant_doubled_rmsnorm_f32},
     {"cross_entropy_f32", "returned loss doubled", plant_doubled_cross_entropy_f32},
-    {"rope_f32", "returned factor doubled", plant_doubled_rope_f32},
+    {"rope_f32", "last factor doubled", plant_doubled_rope_f32},
     {"pool", "the last element is shared out to nobody", plant_share},
 #define OPERATION(name, kernel) {#name, #kernel " wrong by a thousandth", plant_wrong_##kernel},
 #include "operations.def"

@@ -1,8 +1,9 @@
 /* A fixed pool of worker threads for loops whose parts are known in advance.
  *
  * The caller is worker 0. Workers spin for some microseconds after each job, then sleep, so that a
- * run of short operations costs no system call and an idle program costs no power. One job at a
- * time, from one thread at a time. */
+ * run of short operations costs no system call and an idle program costs no power. Where the system
+ * keeps two of them on one core, who waits there lets the other go on. One job at a time, from one
+ * thread at a time. */
 #ifndef MG_POOL_H
 #define MG_POOL_H
 #include <stddef.h>

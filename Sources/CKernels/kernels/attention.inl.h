@@ -1,26 +1,70 @@
 /* Attention of one head, forward and backward, by tiles with online softmax (Dao et al. 2022,
  * arXiv 2205.14135): exact, memory linear in the number of keys, tiles above the diagonal skipped.
- * The tiles are those of the matrix multiply; keys and values are packed once per head. */
+ *
+ * Blocks of scores lie transposed, keys by queries: a vector holds one key's scores for VN queries.
+ * So maximum, sum and exponential go down the columns without a horizontal step; and all five
+ * products read k, v, q and dout as they are. Only q (and dout) need a transposed copy.
+ *
+ *             queries ->                   S^T = k q^T           P^T = exp(S^T - lse)
+ *   keys |   s s s s s s s s               out = (P^T)^T v       dP^T = v dout^T
+ *        v   . s s s s s s s               dv = P^T dout         dS^T = P^T * (dP^T - delta)
+ *            . . s s s s s s               dk = dS^T q           dq = (dS^T)^T k
+ *
+ * With up to MG_BK keys there is one block: the plain way, without rescaling. */
 
 enum {
-    MG_BK = MG_NR * ((64 + MG_NR - 1) / MG_NR), /* keys per step: whole panels, at least 64 */
-    MG_BQ = 4 * MG_MR                           /* queries per step of backward */
+    MG_BQ = 64, /* queries of a block */
+    MG_BK = 64  /* keys of a block: 16 KB of scores, half of a first-level cache */
 };
 
 MG_INLINE size_t attention_round_up(size_t n, size_t multiple) {
     return (n + multiple - 1) / multiple * multiple;
 }
 
+/* Where the pieces of scratch lie. Lanes are queries of a block, D' is the head width rounded up to
+ * vectors; copies of rows are needed only where the two differ. */
+typedef struct {
+    float *scores;               /* [BK][lanes]: scores, probabilities, gradients of scores */
+    float *q_lanes, *dout_lanes; /* [d][lanes] */
+    float *rows;                 /* (BQ, D'): out or dq */
+    float *top, *sum, *factor;   /* [lanes]: of the online softmax; lse and delta in backward */
+    float *k, *v, *q, *dout;     /* (keys, D') and (BQ, D'), copies or NULL */
+    float *dk, *dv;              /* (keys, D'), or NULL */
+    size_t padded;               /* D' */
+} attention_space;
+
+/* Divides scratch from `at` on; returns its size. */
+static size_t attention_divide(size_t keys, size_t d, int backward, float *at,
+                               attention_space *space) {
+    size_t padded = attention_round_up(d, VN), copied = padded == d ? 0 : padded, used = 0;
+    size_t lanes = attention_round_up(MG_BQ, MG_GRAIN);
+    const size_t sizes[] = {MG_BK * lanes,
+                            d * lanes,
+                            backward ? d * lanes : 0,
+                            lanes * padded,
+                            lanes,
+                            lanes,
+                            lanes,
+                            keys * copied,
+                            keys * copied,
+                            backward ? lanes * copied : 0,
+                            backward ? lanes * copied : 0,
+                            backward ? keys * copied : 0,
+                            backward ? keys * copied : 0};
+    float *pieces[13];
+    for (size_t i = 0; i < 13; i++) {
+        pieces[i] = at && sizes[i] ? at + used : NULL;
+        used += attention_round_up(sizes[i], 16);
+    }
+    if (space)
+        *space = (attention_space){pieces[0],  pieces[1],  pieces[2],  pieces[3], pieces[4],
+                                   pieces[5],  pieces[6],  pieces[7],  pieces[8], pieces[9],
+                                   pieces[10], pieces[11], pieces[12], padded};
+    return used;
+}
+
 static size_t attention_scratch(size_t keys, size_t d, int backward) {
-    size_t padded_keys = attention_round_up(keys, MG_NR), padded_d = attention_round_up(d, MG_NR);
-    if (!backward)
-        return padded_keys * d + keys * padded_d /* panels of k and v */
-               + MG_MR * (d + 2 * MG_BK + padded_d + 2) + 64;
-    return 2 * padded_keys * d + keys * padded_d           /* panels of k, v and k again */
-           + 2 * keys * padded_d                           /* sums of dk and dv */
-           + MG_BQ * (2 * d + 2 * padded_d + padded_d + 1) /* q and dout twice, dq, row sums */
-           + 2 * MG_BQ * MG_BK                             /* scores and their gradient */
-           + (MG_BQ + MG_MR) * (MG_BK + MG_MR) + 64;       /* one packed operand */
+    return attention_divide(keys, d, backward, NULL, NULL);
 }
 
 /* Number of keys that query i sees, of those from `first` on. */
@@ -64,34 +108,136 @@ static void attention_single(const mg_attention_head *h) {
     if (h->lse) h->lse[0] = top + logf(sum);
 }
 
-/* Folds one row of scores into the running maximum and sum; the row becomes probabilities
- * relative to the new maximum, zero from `visible` on. Returns the factor for what was summed. */
-MG_INLINE float attention_online_row(float *row, size_t visible, size_t width, float scale,
-                                     float *maximum, float *sum) {
-    if (visible > width) visible = width;
-    v_f32 lowest = v_set1(-INFINITY), largest = lowest, vscale = v_set1(scale);
-    for (size_t j = 0; j < visible; j += VN)
-        largest = v_max(largest, v_load_n(row + j, visible - j < VN ? visible - j : VN, lowest));
-    float next = v_hmax(largest) * scale;
-    if (*maximum > next) next = *maximum;
-    v_f32 vnext = v_set1(next), total = v_zero();
-    size_t j = 0;
-    for (; j + VN <= visible; j += VN) {
-        v_f32 p = v_exp(v_sub(v_mul(v_load(row + j), vscale), vnext));
-        v_store(row + j, p);
-        total = v_add(total, p);
+/* Rows whose width is whole vectors: x itself, else a copy padded with zeros. */
+MG_INLINE const float *attention_rows(size_t count, size_t d, const float *x, size_t *ld,
+                                      float *copy, size_t padded) {
+    if (!copy) return x;
+    attention_widen(count, d, x, *ld, copy, padded);
+    *ld = padded;
+    return copy;
+}
+
+/* A block of queries against a block of keys. */
+typedef struct {
+    size_t first;      /* query 0 of the block stands at this position of the keys ... */
+    size_t key, width; /* ... of which the block has `width` from `key` on */
+    size_t lanes;      /* queries, rounded up */
+    size_t ld;         /* of all arrays [...][lanes] */
+} attention_block;
+
+/* The first lane, a multiple of MG_GRAIN, that some of the keys from `j` of the block on need. */
+MG_INLINE size_t attention_first_lane(const attention_block *b, size_t j) {
+    size_t position = b->key + j;
+    return position > b->first ? (position - b->first) / MG_GRAIN * MG_GRAIN : 0;
+}
+
+/* How many keys of the block the lanes before `lane` see. */
+MG_INLINE size_t attention_depth(const attention_block *b, size_t lane) {
+    size_t end = b->first + lane;
+    if (end <= b->key) return 0;
+    return end - b->key < b->width ? end - b->key : b->width;
+}
+
+/* Writes `hidden` where a query must not look, in rows j ... j+rows-1 from lane `start` on. */
+MG_INLINE void attention_hide(const attention_block *b, size_t j, size_t rows, size_t start,
+                              float hidden, float *scores) {
+    static const float lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    v_f32 numbers = v_load(lane_numbers), vhidden = v_set1(hidden);
+    for (size_t r = j; r < j + rows; r++) {
+        if (b->key + r <= b->first) continue;
+        size_t end = b->key + r - b->first; /* lanes from here on see key r */
+        for (size_t x = start; x < end && x < b->lanes; x += VN) {
+            float *at = scores + r * b->ld + x;
+            v_f32 limit = v_set1((float)(end - x) - 0.5f);
+            v_store(at, v_gt(numbers, limit, v_load(at), vhidden));
+        }
     }
-    if (j < visible) {
-        v_f32 s = v_mul(v_load_n(row + j, visible - j, lowest), vscale);
-        v_f32 p = v_exp(v_sub(s, vnext));
-        v_store_n(row + j, p, visible - j);
-        total = v_add(total, p);
+}
+
+/* Whether some query of the block must not look at some key of it. */
+MG_INLINE int attention_diagonal(const attention_block *b) {
+    return b->key + b->width > b->first + 1;
+}
+
+/* ---- Forward --------------------------------------------------------------------------------- */
+
+/* scores = S^T of the block; what is hidden gets -inf, or nothing where whole grains are. */
+static void attention_scores(const mg_attention_head *h, const attention_space *s,
+                             const attention_block *b) {
+    const float *k = h->k + b->key * h->ld_kv;
+    size_t d = h->head_width;
+    if (!attention_diagonal(b)) {
+        product_write(b->width, b->lanes, d, k, h->ld_kv, s->q_lanes, b->ld, s->scores, b->ld);
+        return;
     }
-    for (j = visible; j < width; j++) row[j] = 0.0f;
-    float factor = *maximum == -INFINITY ? 0.0f : expf(*maximum - next);
-    *sum = *sum * factor + v_hsum(total);
-    *maximum = next;
-    return factor;
+    for (size_t j = 0; j < b->width; j += MG_AR) {
+        size_t rows = b->width - j < MG_AR ? b->width - j : MG_AR;
+        size_t start = attention_first_lane(b, j);
+        product_write(rows, b->lanes - start, d, k + j * h->ld_kv, h->ld_kv, s->q_lanes + start,
+                      b->ld, s->scores + j * b->ld + start, b->ld);
+        attention_hide(b, j, rows, start, -INFINITY, s->scores);
+    }
+}
+
+/* Folds the block into maximum and sum of each query; scores become probabilities relative to the
+ * new maximum, factor what older results are to be multiplied by. In units of log2. */
+static void attention_online(const attention_space *s, const attention_block *b, float scale) {
+    v_f32 vscale = v_set1(scale);
+    for (size_t x = 0; x < b->lanes; x += VN) {
+        size_t depth = attention_depth(b, x / MG_GRAIN * MG_GRAIN + MG_GRAIN);
+        float *column = s->scores + x;
+        v_f32 even = v_set1(-INFINITY), odd = even;
+        size_t j = 0;
+        for (; j + 2 <= depth; j += 2) {
+            even = v_max(even, v_load(column + j * b->ld));
+            odd = v_max(odd, v_load(column + (j + 1) * b->ld));
+        }
+        if (j < depth) even = v_max(even, v_load(column + j * b->ld));
+        v_f32 old = v_load(s->top + x), top = v_max(old, v_mul(v_max(even, odd), vscale));
+        v_f32 minus = v_sub(v_zero(), top), total = v_zero();
+        for (j = 0; j < depth; j++) {
+            v_f32 p = v_exp2(v_fma(v_load(column + j * b->ld), vscale, minus));
+            v_store(column + j * b->ld, p);
+            total = v_add(total, p);
+        }
+        v_f32 factor = v_exp2(v_sub(old, top));
+        v_store(s->factor + x, factor);
+        v_store(s->sum + x, v_fma(v_load(s->sum + x), factor, total));
+        v_store(s->top + x, top);
+    }
+}
+
+/* rows = factor * rows + P v. */
+static void attention_mix(const attention_space *s, const attention_block *b, const float *v,
+                          size_t ld) {
+    if (b->key > 0)
+        for (size_t i = 0; i < b->lanes; i++)
+            if (s->factor[i] != 1.0f) {
+                float *row = s->rows + i * s->padded;
+                v_f32 factor = v_set1(s->factor[i]);
+                for (size_t x = 0; x < s->padded; x += VN)
+                    v_store(row + x, v_mul(v_load(row + x), factor));
+            }
+    size_t tile = attention_diagonal(b) ? MG_AR : b->lanes;
+    for (size_t i = 0; i < b->lanes; i += tile)
+        product_transposed(tile, s->padded, attention_depth(b, i + tile), s->scores + i, b->ld, v,
+                           ld, s->rows + i * s->padded, s->padded, b->key > 0);
+}
+
+/* out = rows / sum, and the logarithm of the sum of exponentials in its natural unit. */
+static void attention_finish(const mg_attention_head *h, const attention_space *s, size_t i0,
+                             size_t rows) {
+    size_t d = h->head_width;
+    for (size_t x = 0; x < attention_round_up(rows, VN); x += VN)
+        v_store(s->factor + x, v_div(v_set1(1.0f), v_load(s->sum + x)));
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = s->rows + r * s->padded;
+        float *out = h->out + (i0 + r) * h->ld_out;
+        v_f32 factor = v_set1(s->factor[r]);
+        MG_EACH(d, { v_put(out + i, v_mul(v_part(row + i, m, v_zero()), factor), m); });
+    }
+    for (size_t r = 0; r < rows && h->lse; r++)
+        h->lse[i0 + r] = s->top[r] * 0.693147181f + logf(s->sum[r]); /* ln2 */
 }
 
 static void attention_forward_f32(const mg_attention_head *h) {
@@ -100,161 +246,122 @@ static void attention_forward_f32(const mg_attention_head *h) {
         attention_single(h);
         return;
     }
-    size_t keys = h->key_count, d = h->head_width;
-    size_t padded_keys = attention_round_up(keys, MG_NR), padded_d = attention_round_up(d, MG_NR);
-    float *k_panels = h->scratch;                 /* [key / NR][d][NR] */
-    float *v_panels = k_panels + padded_keys * d; /* [d / NR][key][NR] */
-    float *q_panel = v_panels + keys * padded_d;  /* [d][MR] */
-    float *scores = q_panel + d * MG_MR;          /* (MR, BK) */
-    float *p_panel = scores + MG_MR * MG_BK;      /* [BK][MR] */
-    float *out = p_panel + MG_BK * MG_MR;         /* (MR, padded_d) */
-    float *maximum = out + MG_MR * padded_d, *sum = maximum + MG_MR;
-    pack_rows_f32(keys, d, h->k, h->ld_kv, MG_NR, k_panels);
-    pack_columns_f32(d, keys, h->v, h->ld_kv, MG_NR, v_panels);
-
-    for (size_t i0 = 0; i0 < h->query_count; i0 += MG_MR) {
-        size_t rows = h->query_count - i0 < MG_MR ? h->query_count - i0 : MG_MR;
-        pack_rows_f32(rows, d, h->q + i0 * h->ld_q, h->ld_q, MG_MR, q_panel);
-        memset(out, 0, MG_MR * padded_d * sizeof *out);
-        for (size_t i = 0; i < MG_MR; i++) {
-            maximum[i] = -INFINITY;
-            sum[i] = 0.0f;
+    attention_space s;
+    attention_divide(h->key_count, h->head_width, 0, h->scratch, &s);
+    size_t d = h->head_width, ld_v = h->ld_kv;
+    size_t keys = attention_visible(h, h->query_count - 1, 0);
+    const float *v = attention_rows(keys, d, h->v, &ld_v, s.v, s.padded);
+    float scale = h->scale * 1.44269504f; /* 1/ln2 */
+    for (size_t i0 = 0; i0 < h->query_count; i0 += MG_BQ) {
+        size_t rows = h->query_count - i0 < MG_BQ ? h->query_count - i0 : MG_BQ;
+        size_t lanes = attention_round_up(rows, MG_GRAIN);
+        attention_transpose(rows, d, h->q + i0 * h->ld_q, h->ld_q, lanes, s.q_lanes);
+        for (size_t x = 0; x < lanes; x++) {
+            s.top[x] = -INFINITY;
+            s.sum[x] = 0.0f;
         }
         size_t end = attention_visible(h, i0 + rows - 1, 0);
         for (size_t j0 = 0; j0 < end; j0 += MG_BK) {
             size_t width = end - j0 < MG_BK ? end - j0 : MG_BK;
-            for (size_t j = 0; j < width; j += MG_NR)
-                gemm_tile(d, q_panel, k_panels + (j0 + j) * d, scores + j, MG_BK, NULL, 0);
-            for (size_t i = 0; i < MG_MR; i++) {
-                size_t visible = i < rows ? attention_visible(h, i0 + i, j0) : 0;
-                float *row = scores + i * MG_BK;
-                if (visible == 0) {
-                    memset(row, 0, width * sizeof *row);
-                    continue;
-                }
-                float factor =
-                    attention_online_row(row, visible, width, h->scale, maximum + i, sum + i);
-                if (factor != 1.0f && j0 > 0)
-                    scale_add_f32(padded_d, factor, out + i * padded_d, NULL, out + i * padded_d);
-            }
-            pack_rows_f32(MG_MR, width, scores, MG_BK, MG_MR, p_panel);
-            for (size_t c = 0; c < padded_d; c += MG_NR)
-                gemm_tile(width, p_panel, v_panels + c * keys + j0 * MG_NR, out + c, padded_d, NULL,
-                          1);
+            attention_block b = {h->position + i0, j0, width, lanes, lanes};
+            attention_scores(h, &s, &b);
+            attention_online(&s, &b, scale);
+            attention_mix(&s, &b, v + j0 * ld_v, ld_v);
         }
-        for (size_t i = 0; i < rows; i++) {
-            scale_add_f32(d, 1.0f / sum[i], out + i * padded_d, NULL,
-                          h->out + (i0 + i) * h->ld_out);
-            if (h->lse) h->lse[i0 + i] = maximum[i] + logf(sum[i]);
-        }
+        attention_finish(h, &s, i0, rows);
     }
 }
 
-/* Turns scores into P and the gradient of P into dS, in place, one row. */
-MG_INLINE void attention_gradient_row(size_t visible, size_t width, float scale, float lse,
-                                      float delta, float *p, float *ds) {
-    if (visible > width) visible = width;
-    v_f32 vscale = v_set1(scale), vlse = v_set1(lse), vdelta = v_set1(delta);
-    for (size_t j = 0; j < visible; j += VN) {
-        size_t m = visible - j < VN ? visible - j : VN;
-        v_f32 e = v_exp(v_sub(v_mul(v_load_n(p + j, m, v_zero()), vscale), vlse));
-        v_f32 g = v_mul(v_mul(e, v_sub(v_load_n(ds + j, m, v_zero()), vdelta)), vscale);
-        v_store_n(p + j, e, m);
-        v_store_n(ds + j, g, m);
-    }
-    for (size_t j = visible; j < width; j++) p[j] = ds[j] = 0.0f;
-}
+/* ---- Backward -------------------------------------------------------------------------------- */
 
-/* Where the pieces of scratch lie in backward. */
+/* What a block of backward reads and adds to, besides scratch. */
 typedef struct {
-    float *k_panels, *v_panels;      /* [key / NR][d][NR]: right factors of S and of dO V^T */
-    float *k_columns;                /* [d / NR][key][NR]: right factor of dQ */
-    float *dk, *dv;                  /* (keys, padded_d) */
-    float *q_rows, *dout_rows;       /* [BQ / MR][d][MR]: left factors of S and of dO V^T */
-    float *q_columns, *dout_columns; /* [d / NR][rows][NR]: right factors of dK and dV */
-    float *dq;                       /* (BQ, padded_d) */
-    float *delta;                    /* (BQ) */
-    float *p, *ds;                   /* (BQ, BK) */
-    float *packed;                   /* left factor of dV, dK or dQ */
-} attention_space;
+    const float *q, *dout, *k; /* rows of whole vectors */
+    size_t ld_q, ld_dout, ld_k;
+    float *dk, *dv;
+    size_t ld_dkv;
+    size_t rows;
+} attention_operands;
 
-MG_INLINE attention_space attention_divide(float *at, size_t keys, size_t d) {
-    size_t padded_keys = attention_round_up(keys, MG_NR), padded_d = attention_round_up(d, MG_NR);
-    attention_space s;
-    s.k_panels = at;
-    s.v_panels = s.k_panels + padded_keys * d;
-    s.k_columns = s.v_panels + padded_keys * d;
-    s.dk = s.k_columns + keys * padded_d;
-    s.dv = s.dk + keys * padded_d;
-    s.q_rows = s.dv + keys * padded_d;
-    s.dout_rows = s.q_rows + MG_BQ * d;
-    s.q_columns = s.dout_rows + MG_BQ * d;
-    s.dout_columns = s.q_columns + MG_BQ * padded_d;
-    s.dq = s.dout_columns + MG_BQ * padded_d;
-    s.delta = s.dq + MG_BQ * padded_d;
-    s.p = s.delta + MG_BQ;
-    s.ds = s.p + MG_BQ * MG_BK;
-    s.packed = s.ds + MG_BQ * MG_BK;
-    return s;
+static void attention_gradient_block(const mg_attention_head *h, const attention_space *s,
+                                     const attention_block *b, const attention_operands *o) {
+    size_t d = h->head_width, ld = b->ld, tile = attention_diagonal(b) ? MG_AR : b->width;
+    tile_softmax lse = {s->top, h->scale * 1.44269504f}, delta = {s->sum, h->scale};
+    for (size_t j = 0; j < b->width; j += tile) {
+        size_t rows = b->width - j < tile ? b->width - j : tile;
+        size_t start = attention_first_lane(b, j), at = b->key + j;
+        float *p = s->scores + j * ld + start;
+        tile_softmax here = {lse.subtract + start, lse.factor};
+        product_probability(rows, b->lanes - start, d, h->k + at * h->ld_kv, h->ld_kv,
+                            s->q_lanes + start, ld, p, ld, here);
+        if (tile == MG_AR) attention_hide(b, j, rows, start, 0.0f, s->scores);
+        if (start >= o->rows) continue;
+        product_add(rows, s->padded, o->rows - start, p, ld, o->dout + start * o->ld_dout,
+                    o->ld_dout, o->dv + at * o->ld_dkv, o->ld_dkv);
+        here = (tile_softmax){delta.subtract + start, delta.factor};
+        product_gradient(rows, b->lanes - start, d, h->v + at * h->ld_kv, h->ld_kv,
+                         s->dout_lanes + start, ld, p, ld, here);
+        product_add(rows, s->padded, o->rows - start, p, ld, o->q + start * o->ld_q, o->ld_q,
+                    o->dk + at * o->ld_dkv, o->ld_dkv);
+    }
+    tile = attention_diagonal(b) ? MG_AR : b->lanes;
+    for (size_t i = 0; i < b->lanes; i += tile)
+        product_transposed(tile, s->padded, attention_depth(b, i + tile), s->scores + i, ld,
+                           o->k + b->key * o->ld_k, o->ld_k, s->rows + i * s->padded, s->padded,
+                           b->key > 0);
 }
 
-/* One block of queries against one block of keys. */
-static void attention_gradient_block(const mg_attention_head *h, const attention_space *s,
-                                     size_t i0, size_t rows, size_t j0, size_t width,
-                                     const float *lse) {
-    size_t d = h->head_width, keys = h->key_count, padded_d = attention_round_up(d, MG_NR);
-    gemm_block_f32(rows, width, d, s->q_rows, s->k_panels + j0 * d, s->p, MG_BK, NULL, 0);
-    gemm_block_f32(rows, width, d, s->dout_rows, s->v_panels + j0 * d, s->ds, MG_BK, NULL, 0);
-    for (size_t i = 0; i < rows; i++)
-        attention_gradient_row(attention_visible(h, i0 + i, j0), width, h->scale, lse[i0 + i],
-                               s->delta[i], s->p + i * MG_BK, s->ds + i * MG_BK);
-    pack_columns_f32(width, rows, s->p, MG_BK, MG_MR, s->packed);
-    gemm_block_f32(width, padded_d, rows, s->packed, s->dout_columns, s->dv + j0 * padded_d,
-                   padded_d, NULL, 1);
-    pack_columns_f32(width, rows, s->ds, MG_BK, MG_MR, s->packed);
-    gemm_block_f32(width, padded_d, rows, s->packed, s->q_columns, s->dk + j0 * padded_d, padded_d,
-                   NULL, 1);
-    pack_rows_f32(rows, width, s->ds, MG_BK, MG_MR, s->packed);
-    for (size_t c = 0; c < padded_d; c += MG_NR) {
-        const float *right = s->k_columns + c * keys + j0 * MG_NR;
-        gemm_block_f32(rows, MG_NR, width, s->packed, right, s->dq + c, padded_d, NULL, 1);
+/* The queries of one head. */
+static void attention_gradient_head(const mg_attention_gradient *g, size_t member,
+                                    attention_space *s, attention_operands o) {
+    const mg_attention_head *h = &g->head;
+    size_t d = h->head_width;
+    const float *q = h->q + member * g->group_stride_q;
+    const float *out = h->out + member * g->group_stride_out;
+    const float *dout = g->dout + member * g->group_stride_out;
+    const float *lse = h->lse + member * g->group_stride_lse;
+    float *dq = g->dq + member * g->group_stride_q;
+    for (size_t i0 = 0; i0 < h->query_count; i0 += MG_BQ) {
+        size_t rows = h->query_count - i0 < MG_BQ ? h->query_count - i0 : MG_BQ;
+        size_t lanes = attention_round_up(rows, MG_GRAIN);
+        const float *q0 = q + i0 * h->ld_q, *dout0 = dout + i0 * h->ld_out;
+        attention_transpose(rows, d, q0, h->ld_q, lanes, s->q_lanes);
+        attention_transpose(rows, d, dout0, h->ld_out, lanes, s->dout_lanes);
+        for (size_t i = 0; i < lanes; i++) {
+            int real = i < rows;
+            s->top[i] = real ? lse[i0 + i] * 1.44269504f : 0.0f;
+            s->sum[i] = real ? dot_f32(d, out + (i0 + i) * h->ld_out, dout0 + i * h->ld_out) : 0.0f;
+        }
+        o.rows = rows;
+        o.ld_q = h->ld_q;
+        o.ld_dout = h->ld_out;
+        o.q = attention_rows(rows, d, q0, &o.ld_q, s->q, s->padded);
+        o.dout = attention_rows(rows, d, dout0, &o.ld_dout, s->dout, s->padded);
+        size_t end = attention_visible(h, i0 + rows - 1, 0);
+        for (size_t j0 = 0; j0 < end; j0 += MG_BK) {
+            size_t width = end - j0 < MG_BK ? end - j0 : MG_BK;
+            attention_block b = {h->position + i0, j0, width, lanes, lanes};
+            attention_gradient_block(h, s, &b, &o);
+        }
+        attention_narrow(rows, d, s->rows, s->padded, dq + i0 * h->ld_q, h->ld_q);
     }
 }
 
 static void attention_backward_f32(const mg_attention_gradient *g) {
     const mg_attention_head *h = &g->head;
-    size_t keys = h->key_count, d = h->head_width, padded_d = attention_round_up(d, MG_NR);
-    attention_space s = attention_divide(h->scratch, keys, d);
-    pack_rows_f32(keys, d, h->k, h->ld_kv, MG_NR, s.k_panels);
-    pack_rows_f32(keys, d, h->v, h->ld_kv, MG_NR, s.v_panels);
-    pack_columns_f32(d, keys, h->k, h->ld_kv, MG_NR, s.k_columns);
-    memset(s.dk, 0, 2 * keys * padded_d * sizeof *s.dk);
-
-    for (size_t member = 0; member < g->group_size; member++) {
-        const float *q = h->q + member * g->group_stride_q;
-        const float *out = h->out + member * g->group_stride_out;
-        const float *dout = g->dout + member * g->group_stride_out;
-        const float *lse = h->lse + member * g->group_stride_lse;
-        float *dq = g->dq + member * g->group_stride_q;
-        for (size_t i0 = 0; i0 < h->query_count; i0 += MG_BQ) {
-            size_t rows = h->query_count - i0 < MG_BQ ? h->query_count - i0 : MG_BQ;
-            pack_rows_f32(rows, d, q + i0 * h->ld_q, h->ld_q, MG_MR, s.q_rows);
-            pack_rows_f32(rows, d, dout + i0 * h->ld_out, h->ld_out, MG_MR, s.dout_rows);
-            pack_columns_f32(d, rows, q + i0 * h->ld_q, h->ld_q, MG_NR, s.q_columns);
-            pack_columns_f32(d, rows, dout + i0 * h->ld_out, h->ld_out, MG_NR, s.dout_columns);
-            memset(s.dq, 0, rows * padded_d * sizeof *s.dq);
-            for (size_t i = 0; i < rows; i++)
-                s.delta[i] = dot_f32(d, out + (i0 + i) * h->ld_out, dout + (i0 + i) * h->ld_out);
-            size_t end = attention_visible(h, i0 + rows - 1, 0);
-            for (size_t j0 = 0; j0 < end; j0 += MG_BK)
-                attention_gradient_block(h, &s, i0, rows, j0, end - j0 < MG_BK ? end - j0 : MG_BK,
-                                         lse);
-            for (size_t i = 0; i < rows; i++)
-                memcpy(dq + (i0 + i) * h->ld_q, s.dq + i * padded_d, d * sizeof *dq);
-        }
-    }
-    for (size_t j = 0; j < keys; j++) {
-        memcpy(g->dk + j * h->ld_kv, s.dk + j * padded_d, d * sizeof *s.dk);
-        memcpy(g->dv + j * h->ld_kv, s.dv + j * padded_d, d * sizeof *s.dv);
-    }
+    size_t keys = h->key_count, d = h->head_width;
+    attention_space s;
+    attention_divide(keys, d, 1, h->scratch, &s);
+    attention_operands o = {.dk = s.dk ? s.dk : g->dk,
+                            .dv = s.dv ? s.dv : g->dv,
+                            .ld_dkv = s.dk ? s.padded : h->ld_kv,
+                            .ld_k = h->ld_kv};
+    o.k = attention_rows(keys, d, h->k, &o.ld_k, s.k, s.padded);
+    attention_zero(keys, s.padded, o.dk, o.ld_dkv);
+    attention_zero(keys, s.padded, o.dv, o.ld_dkv);
+    for (size_t member = 0; member < g->group_size; member++)
+        attention_gradient_head(g, member, &s, o);
+    if (!s.dk) return;
+    attention_narrow(keys, d, s.dk, s.padded, g->dk, h->ld_kv);
+    attention_narrow(keys, d, s.dv, s.padded, g->dv, h->ld_kv);
 }

@@ -6,8 +6,8 @@ static float sum_f32(size_t n, const float *x) {
     size_t i = 0;
     for (; i + 8 * VN <= n; i += 8 * VN)
         for (size_t j = 0; j < 8; j++) s[j] = v_add(s[j], v_load(x + i + j * VN));
-    for (size_t j = 0; i < n; i += VN, j++)
-        s[j] = v_add(s[j], v_load_n(x + i, n - i < VN ? n - i : VN, v_zero()));
+    for (; i + VN <= n; i += VN) s[0] = v_add(s[0], v_load(x + i));
+    if (i < n) s[1] = v_add(s[1], v_load_n(x + i, n - i, v_zero()));
     for (int half = 4; half; half /= 2)
         for (int j = 0; j < half; j++) s[j] = v_add(s[j], s[j + half]);
     return v_hsum(s[0]);
@@ -20,9 +20,10 @@ static float dot_f32(size_t n, const float *a, const float *b) {
     for (; i + 4 * VN <= n; i += 4 * VN)
         for (size_t j = 0; j < 4; j++)
             s[j] = v_fma(v_load(a + i + j * VN), v_load(b + i + j * VN), s[j]);
-    for (size_t j = 0; i < n; i += VN, j++) {
-        size_t m = n - i < VN ? n - i : VN;
-        s[j] = v_fma(v_load_n(a + i, m, v_zero()), v_load_n(b + i, m, v_zero()), s[j]);
+    for (; i + VN <= n; i += VN) s[0] = v_fma(v_load(a + i), v_load(b + i), s[0]);
+    if (i < n) {
+        v_f32 last = v_load_n(a + i, n - i, v_zero());
+        s[1] = v_fma(last, v_load_n(b + i, n - i, v_zero()), s[1]);
     }
     return v_hsum(v_add(v_add(s[0], s[2]), v_add(s[1], s[3])));
 }
@@ -42,16 +43,28 @@ static float max_f32(size_t n, const float *x) {
     return v_hmax(largest);
 }
 
-static void column_sum_f32(size_t rows, size_t n, const float *x, size_t ld, float *y) {
-    for (size_t j = 0; j < n; j += VN) {
-        size_t m = n - j < VN ? n - j : VN;
-        v_f32 s = v_zero();
-        if (m == VN)
-            for (size_t i = 0; i < rows; i++) s = v_add(s, v_load(x + i * ld + j));
-        else
-            for (size_t i = 0; i < rows; i++) s = v_add(s, v_load_n(x + i * ld + j, m, s));
-        v_store_n(y + j, v_add(v_load_n(y + j, m, v_zero()), s), m);
+/* Columns `j` to `j + vectors * VN` of all rows: so many that a row is read by whole cache lines.
+ */
+MG_INLINE void column_sum_strip(size_t vectors, size_t rows, const float *x, size_t ld, float *y) {
+    v_f32 s[8];
+    MG_UNROLL
+    for (size_t v = 0; v < vectors; v++) s[v] = v_zero();
+    for (size_t i = 0; i < rows; i++, x += ld) {
+        MG_UNROLL
+        for (size_t v = 0; v < vectors; v++) s[v] = v_add(s[v], v_load(x + v * VN));
     }
+    MG_UNROLL
+    for (size_t v = 0; v < vectors; v++) v_store(y + v * VN, v_add(v_load(y + v * VN), s[v]));
+}
+
+static void column_sum_f32(size_t rows, size_t n, const float *x, size_t ld, float *y) {
+    size_t j = 0;
+    for (; j + 8 * VN <= n; j += 8 * VN) column_sum_strip(8, rows, x + j, ld, y + j);
+    for (; j + VN <= n; j += VN) column_sum_strip(1, rows, x + j, ld, y + j);
+    if (j == n) return;
+    v_f32 s = v_zero();
+    for (size_t i = 0; i < rows; i++) s = v_add(s, v_load_n(x + i * ld + j, n - j, s));
+    v_store_n(y + j, v_add(v_load_n(y + j, n - j, v_zero()), s), n - j);
 }
 
 /* As many sums as the tile of gemm.inl.h has. */

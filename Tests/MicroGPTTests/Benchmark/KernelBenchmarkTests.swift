@@ -41,9 +41,12 @@ import Testing
         #expect(shapes.insert(text).inserted, "\(name) \(text)")
         #expect(free.contains(name) || cost.flops + cost.bytes > 0, "\(name) \(text)")
         #expect(cost.repetitions == 0, "\(name) ran")
-        // Compulsory traffic meets each byte of the operands once or twice, tables excepted.
+        // Compulsory traffic meets each byte of the operands once or twice, tables excepted. Plain
+        // attention is there to show how much more it needs.
         if cost.bytes > 0 && name != "attention_scratch" {
-          #expect(Double(cost.footprint) < 1.8 * cost.bytes + 4096, "\(name) \(text)")
+          let isPlain = name == "mg_attention_plain"
+          let isClose = Double(cost.footprint) < 1.8 * cost.bytes + 4096
+          #expect(isClose || isPlain, "\(name) \(text)")
           #expect(Double(cost.footprint) * 2 > cost.bytes, "\(name) \(text)")
         }
       }
