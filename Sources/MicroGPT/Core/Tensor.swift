@@ -45,10 +45,10 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
 
 /// What an array consists of.
 public enum ElementType: Sendable {
-  case float32, int32
+  case float32, bfloat16, int32
 
   /// Bytes of one element.
-  public var byteCount: Int { 4 }
+  public var byteCount: Int { self == .bfloat16 ? 2 : 4 }
 }
 
 /// A value of a graph: an id, a shape, an element type.
@@ -61,4 +61,6 @@ public struct Tensor: Sendable, Equatable {
   public let elementType: ElementType
 
   var byteCount: Int { shape.count * elementType.byteCount }
+  /// Gradients are float32, whatever the value is.
+  var gradientByteCount: Int { shape.count * 4 }
 }

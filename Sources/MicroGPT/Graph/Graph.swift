@@ -37,7 +37,13 @@ struct Graph: Sendable {
   private var fusionBarrier = 0
   private var segmentStart: Int?
 
-  init(isTraining: Bool) { self.isTraining = isTraining }
+  /// In what numbers products are computed and activations kept.
+  let precision: Precision
+
+  init(isTraining: Bool, precision: Precision = .float32) {
+    self.isTraining = isTraining
+    self.precision = precision
+  }
 
   /// A parameter; the same `offset` gives the same tensor, so shared weights are one tensor.
   mutating func parameter(offset: Int, shape: Shape) -> Tensor {
@@ -70,7 +76,13 @@ struct Graph: Sendable {
   }
 
   /// A tensor that an operation will compute.
-  mutating func activation(_ shape: Shape) -> Tensor { make(shape, role: .activation) }
+  mutating func activation(_ shape: Shape, _ elementType: ElementType = .float32) -> Tensor {
+    make(shape, elementType, role: .activation)
+  }
+
+  /// What large tensors consist of that only operations with a choice read: bfloat16 in training
+  /// graphs of that precision.
+  var compactType: ElementType { isTraining && precision == .bfloat16 ? .bfloat16 : .float32 }
 
   /// Adds an operation at the end.
   mutating func append(_ operation: any Operation) { operations.append(operation) }

@@ -120,7 +120,7 @@ struct MemoryPlan: Sendable {
         if gradientBlock[output.id] != nil {
           accumulateBits[t] |= Step.passThroughBit
         } else {
-          blocks.append(Block(byteCount: output.byteCount, first: now, last: now))
+          blocks.append(Block(byteCount: output.gradientByteCount, first: now, last: now))
           gradientBlock[output.id] = blocks.count - 1
         }
       }
@@ -138,7 +138,7 @@ struct MemoryPlan: Sendable {
             blocks[shared].last, schedule.backwardMoment[producer[input.id]])
         } else {
           let last = schedule.backwardMoment[producer[input.id]]
-          blocks.append(Block(byteCount: input.byteCount, first: now, last: last))
+          blocks.append(Block(byteCount: input.gradientByteCount, first: now, last: last))
           gradientBlock[input.id] = blocks.count - 1
         }
       }
@@ -171,7 +171,7 @@ struct MemoryPlan: Sendable {
   ) -> Int? {
     guard let pass = graph.operations[t].passThrough,
       pass.inputs.count(where: { $0 == input }) == 1,
-      let block = gradientBlock[pass.output.id], blocks[block].byteCount == input.byteCount
+      let block = gradientBlock[pass.output.id], blocks[block].byteCount == input.gradientByteCount
     else { return nil }
     // The last operation that will still change the gradient of a tensor: one that reads the tensor
     // and adds its share, or the producer, if that works in place.

@@ -93,9 +93,13 @@ struct Step {
   /// Bit i: the gradient of `differentiable[i]` already holds something.
   var accumulateBits: UInt32
 
-  func floats(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
+  func address(_ tensor: Tensor) -> UnsafeMutableRawPointer {
     guard let address = values[tensor.id] else { preconditionFailure("\(tensor) has no place") }
-    return address.assumingMemoryBound(to: Float.self)
+    return address
+  }
+
+  func floats(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {
+    address(tensor).assumingMemoryBound(to: Float.self)
   }
 
   func optionalFloats(_ tensor: Tensor?) -> UnsafeMutablePointer<Float>? {
@@ -103,8 +107,7 @@ struct Step {
   }
 
   func integers(_ tensor: Tensor) -> UnsafeMutablePointer<Int32> {
-    guard let address = values[tensor.id] else { preconditionFailure("\(tensor) has no place") }
-    return address.assumingMemoryBound(to: Int32.self)
+    address(tensor).assumingMemoryBound(to: Int32.self)
   }
 
   func gradient(_ tensor: Tensor) -> UnsafeMutablePointer<Float> {

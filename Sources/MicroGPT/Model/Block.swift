@@ -11,10 +11,13 @@ struct ModelRecorder {
   /// One pair of cache tensors per layer, or none.
   var caches: [CacheTensors] = []
 
-  init(_ configuration: ModelConfiguration, _ table: ParameterTable, isTraining: Bool) {
+  init(
+    _ configuration: ModelConfiguration, _ table: ParameterTable, isTraining: Bool,
+    precision: Precision = .float32
+  ) {
     self.configuration = configuration
     self.table = table
-    graph = Graph(isTraining: isTraining)
+    graph = Graph(isTraining: isTraining, precision: precision)
   }
 
   /// The residual stream after the last block, normalised: tokens (B, T) → (B, T, C).
@@ -48,8 +51,8 @@ struct ModelRecorder {
     var x = input
     switch configuration.normPlacement {
     case .pre:
-      x = graph.add(x, attention(norm(x, "\(name).attention.norm"), layer))
-      x = graph.add(x, mlp(norm(x, "\(name).mlp.norm"), layer))
+      x = graph.add(x, attention(norm(x, "\(name).attention.norm", compact: true), layer))
+      x = graph.add(x, mlp(norm(x, "\(name).mlp.norm", compact: true), layer))
     case .post:
       x = norm(graph.add(x, attention(x, layer)), "\(name).attention.norm")
       x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
@@ -59,7 +62,7 @@ struct ModelRecorder {
 
   private mutating func attention(_ x: Tensor, _ layer: Int) -> Tensor {
     let c = configuration
-    var qkv = linear(x, "blocks.\(layer).attention.qkv")
+    var qkv = graph.linear(x, linearParameters("blocks.\(layer).attention.qkv"), compact: true)
     if c.position == .rope || c.queryKeyNorm {
       qkv = graph.rotary(
         qkv, heads: c.heads, contextLength: c.contextLength, rotates: c.position == .rope,
@@ -68,25 +71,35 @@ struct ModelRecorder {
     let mixed = graph.attention(
       qkv, heads: c.heads, cache: caches.isEmpty ? nil : caches[layer])
     return graph.dropout(
-      linear(mixed, "blocks.\(layer).attention.output"), rate: Float(c.dropout))
+      graph.linear(mixed, linearParameters("blocks.\(layer).attention.output")),
+      rate: Float(c.dropout))
   }
 
   private mutating func mlp(_ x: Tensor, _ layer: Int) -> Tensor {
     let c = configuration
-    let up = linear(x, "blocks.\(layer).mlp." + (c.activation == .swiglu ? "gate_up" : "up"))
-    let hidden = graph.activate(up, c.activation)
-    return graph.dropout(linear(hidden, "blocks.\(layer).mlp.down"), rate: Float(c.dropout))
+    let down = linearParameters("blocks.\(layer).mlp.down")
+    let y: Tensor
+    if c.activation == .swiglu {
+      let inner = graph.linear(x, linearParameters("blocks.\(layer).mlp.gate_up"), compact: true)
+      y = graph.linear(graph.activate(inner, c.activation), down)
+    } else {
+      y = graph.feedForward(
+        x, up: linearParameters("blocks.\(layer).mlp.up"), down: down, c.activation)
+    }
+    return graph.dropout(y, rate: Float(c.dropout))
   }
 
-  private mutating func norm(_ x: Tensor, _ name: String?) -> Tensor {
+  /// `compact`: only linear maps read the result.
+  private mutating func norm(_ x: Tensor, _ name: String?, compact: Bool = false) -> Tensor {
     graph.norm(
       x, kind: configuration.normalization == .rmsnorm ? .rms : .layer,
       gain: name.flatMap { optionalParameter("\($0).weight") },
-      bias: name.flatMap { optionalParameter("\($0).bias") })
+      bias: name.flatMap { optionalParameter("\($0).bias") }, compact: compact)
   }
 
-  private mutating func linear(_ x: Tensor, _ name: String) -> Tensor {
-    graph.linear(x, weight: parameter("\(name).weight"), bias: optionalParameter("\(name).bias"))
+  private mutating func linearParameters(_ name: String) -> LinearParameters {
+    LinearParameters(
+      weight: parameter("\(name).weight"), bias: optionalParameter("\(name).bias"))
   }
 
   private mutating func parameter(_ name: String) -> Tensor {

@@ -59,10 +59,12 @@ struct LossGraph {
   /// With `recomputes`, backward of a training graph computes blocks again instead of keeping them.
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, batchSize: Int,
-    sequenceLength: Int, isTraining: Bool, recomputes: Bool = false
+    sequenceLength: Int, isTraining: Bool, recomputes: Bool = false,
+    precision: Precision = .float32
   ) {
     precondition(sequenceLength <= configuration.contextLength, "sequence longer than context")
-    var recorder = ModelRecorder(configuration, table, isTraining: isTraining)
+    var recorder = ModelRecorder(
+      configuration, table, isTraining: isTraining, precision: isTraining ? precision : .float32)
     recorder.recomputesBlocks = recomputes && isTraining
     tokens = recorder.graph.input(Shape(batchSize, sequenceLength))
     targets = recorder.graph.input(Shape(batchSize, sequenceLength))

@@ -47,7 +47,7 @@ public struct MemoryEstimate: Sendable, Equatable {
     let length = configuration.contextLength
     let training = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true,
-      recomputes: recipe.recomputes)
+      recomputes: recipe.recomputes, precision: recipe.precision)
     var needs = Executor.scratchNeeds(training.graph, compute.kernels)
     needs.shared = max(needs.shared, mg_shared_scratch(0, table.elementCount))
     let weights = table.elementCount * 4

@@ -53,7 +53,7 @@ public final class Trainer {
     loss = LossGraph(
       model.configuration, model.table, batchSize: configuration.batchSize,
       sequenceLength: model.configuration.contextLength, isTraining: true,
-      recomputes: configuration.recomputes)
+      recomputes: configuration.recomputes, precision: configuration.precision)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)

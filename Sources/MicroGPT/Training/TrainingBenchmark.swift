@@ -9,6 +9,8 @@ public struct TrainingBenchmark: Sendable {
   public var batchSize: Int
   /// Forward and backward passes per optimizer step.
   public var gradientAccumulation: Int
+  /// What products and saved activations are in.
+  public var precision = Precision.float32
   /// Whether backward computes the values of a block again.
   public var recomputes = false
   /// Steps that count.
@@ -124,6 +126,7 @@ public struct TrainingBenchmark: Sendable {
         totalSteps: warmUpSteps + steps, patience: 0),
       gradientClip: 1, seed: seed)
     recipe.recomputes = recomputes
+    recipe.precision = precision
     return recipe
   }
 
@@ -152,7 +155,7 @@ public struct TrainingBenchmark: Sendable {
     if state > available { throw .exhausted(byteCount: state) }
     let loss = LossGraph(
       configuration, table, batchSize: batchSize, sequenceLength: configuration.contextLength,
-      isTraining: true, recomputes: recomputes)
+      isTraining: true, recomputes: recomputes, precision: precision)
     let needed = state + MemoryPlan(loss.graph).byteCount
     if needed > available { throw .exhausted(byteCount: needed) }
   }

@@ -77,6 +77,7 @@ public enum TrainingCheckpoint {
       "step": .integer(trainer.step), "steps": .integer(c.steps),
       "batch_size": .integer(c.batchSize), "grad_accum": .integer(c.gradientAccumulation),
       "seed": .string(String(c.seed)), "grad_clip": .number(c.gradientClip),
+      "precision": .string(c.precision.rawValue),
       "optimizer": [
         "name": "adamw", "beta1": .number(c.adamW.beta1), "beta2": .number(c.adamW.beta2),
         "epsilon": .number(c.adamW.epsilon), "weight_decay": .number(c.adamW.weightDecay),
@@ -124,6 +125,13 @@ public enum TrainingCheckpoint {
         warmupSteps: try schedule.integer("warmup"), totalSteps: try reader.integer("steps"),
         patience: try schedule.integer("patience")),
       gradientClip: try reader.number("grad_clip"), seed: seed)
+    // Runs saved before there was a choice are float32.
+    if json["precision"] != nil {
+      guard let precision = Precision(rawValue: try reader.text("precision")) else {
+        throw reader.damage("an unknown precision")
+      }
+      recipe.precision = precision
+    }
     recipe.schedule.plateau.halvings = try schedule.integer("halvings")
     recipe.schedule.plateau.evaluationsSinceBest = try schedule.integer("evaluations_since_best")
     recipe.schedule.plateau.best = schedule.json["plateau_best"]?.doubleValue ?? .infinity

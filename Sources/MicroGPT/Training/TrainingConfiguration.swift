@@ -38,13 +38,6 @@ public struct TrainingConfiguration: Sendable, Equatable {
   }
 }
 
-/// The arithmetic of training; master weights, gradients and sums are float32 in any case.
-public enum Precision: String, CaseIterable, Sendable {
-  case float32 = "f32"
-  /// Operands of matrix products are rounded to bfloat16, activations are kept in it.
-  case bfloat16 = "bf16"
-}
-
 /// Why a run stopped before its end.
 public enum TrainingError: UserFacingError, Equatable {
   /// The loss or the gradient is not a number.

@@ -27,6 +27,7 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   /// Forward passes per step.
   var gradAccum: Int?
   var vocabSize: Int?
+  var precision: PrecisionChoice?
   /// Compute activations again in backward.
   var recompute = false
   /// Steps that are timed.
@@ -91,6 +92,9 @@ extension BenchOptions {
       size(
         "batch-size", 65536, into: \.batchSize, default: "12", help: "Sequences per forward pass"),
       size("grad-accum", 65536, into: \.gradAccum, default: "1", help: "Forward passes per step"),
+      .value(
+        "precision", "NAME", .choice, into: \.precision, default: "f32", example: "bf16",
+        help: "Numbers that products and saved activations are in"),
       .flag(
         "recompute", into: \.recompute, help: "Compute activations again instead of keeping them"),
       size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
@@ -135,7 +139,8 @@ extension BenchOptions {
           ("hidden-dim", hiddenDim != nil), ("context", context != nil),
           ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
           ("vocab-size", vocabSize != nil), ("recompute", recompute), ("steps", steps != nil),
-          ("preset", preset != nil), ("profile", profile), ("trace", trace != nil),
+          ("precision", precision != nil), ("preset", preset != nil), ("profile", profile),
+          ("trace", trace != nil),
         ]
       }
     return pairs.filter(\.1).map(\.0)

@@ -16,6 +16,11 @@ enum ScheduleChoice: String, CaseIterable, Sendable {
   case constant, cosine, wsd, plateau
 }
 
+/// The numbers that training computes in.
+enum PrecisionChoice: String, CaseIterable, Sendable {
+  case f32, bf16
+}
+
 /// The activation of the MLP.
 enum ActivationChoice: String, CaseIterable, Sendable {
   case relu2, gelu, relu, swiglu

@@ -50,6 +50,10 @@ extension TrainOptions {
         "grad-clip", "X", .real(.including(0), .including(1_000_000)), into: \.gradClip,
         default: "1", example: "1", help: "Largest global norm of the gradient (0 = off)"
       ).named(suggestedFor: ["clip", "max-norm", "clip-grad"]),
+      .value(
+        "precision", "NAME", .choice, into: \.precision, default: "f32", example: "bf16",
+        help: "Numbers that products and saved activations are in"
+      ).named(suggestedFor: ["dtype", "mixed-precision"]),
       .flag(
         "recompute", into: \.recompute,
         help: "Keep one tensor per block and compute the rest again: less memory, more time"

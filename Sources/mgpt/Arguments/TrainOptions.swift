@@ -56,6 +56,7 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   var beta2: Double?
   /// Largest global norm of the gradient; 0 is off.
   var gradClip: Double?
+  var precision: PrecisionChoice?
   /// Compute activations again in backward instead of keeping them.
   var recompute = false
   var seed: UInt64?

@@ -160,6 +160,7 @@ extension BenchOptions {
     benchmark.recomputes = recompute
     benchmark.isProfiled = profile
     benchmark.tracePath = trace
+    benchmark.precision = precision.flatMap { Precision(rawValue: $0.rawValue) } ?? .float32
     return benchmark
   }
 }

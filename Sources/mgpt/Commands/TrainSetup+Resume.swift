@@ -88,6 +88,7 @@ extension TrainSetup {
       ),
       ("--batch-size", asked.batchSize.map(String.init), String(recipe.batchSize)),
       ("--grad-accum", asked.gradAccum.map(String.init), String(recipe.gradientAccumulation)),
+      ("--precision", asked.precision?.rawValue, recipe.precision.rawValue),
       ("--seed", asked.seed.map { String($0) }, String(recipe.seed)),
       ("--warmup", asked.warmup.map(String.init), String(schedule.warmupSteps)),
       ("--schedule", asked.schedule?.rawValue, schedule.kind.rawValue),

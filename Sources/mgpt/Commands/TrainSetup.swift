@@ -137,6 +137,8 @@ extension TrainSetup {
         patience: asked.patience ?? recipe.patience),
       gradientClip: asked.gradClip ?? recipe.gradientClip, seed: asked.seed ?? 1)
     configuration.recomputes = asked.recompute
+    configuration.precision =
+      asked.precision.flatMap { Precision(rawValue: $0.rawValue) } ?? .float32
     return configuration
   }
 

@@ -7,59 +7,57 @@ extension Graph {
   ///
   /// *Shapes*: x (…, in), weight (out, in), bias (out) or nil; result (…, out). *Gradient*:
   /// dx = dy weight, dweight = dy^T x, dbias = column sums of dy. *Cost*: 2 · rows · in · out FLOP.
-  mutating func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
+  /// `compact`: whoever reads the result takes it in `compactType`.
+  mutating func linear(
+    _ x: Tensor, _ parameters: LinearParameters, compact: Bool = false
+  ) -> Tensor {
+    let (weight, bias) = (parameters.weight, parameters.bias)
     precondition(
       weight.shape.rank == 2 && weight.shape[1] == x.shape.last,
       "linear of \(x.shape) by \(weight.shape)")
     precondition(bias == nil || bias?.shape.count == weight.shape[0], "bias and \(weight.shape)")
-    let output: Tensor
-    switch x.shape.rank {
-    case 3: output = activation(Shape(x.shape[0], x.shape[1], weight.shape[0]))
-    default: output = activation(Shape(x.shape.rows, weight.shape[0]))
-    }
-    append(Linear(x: x, weight: weight, bias: bias, output: output))
+    let shape =
+      x.shape.rank == 3
+      ? Shape(x.shape[0], x.shape[1], weight.shape[0]) : Shape(x.shape.rows, weight.shape[0])
+    let output = activation(shape, compact ? compactType : .float32)
+    append(Linear(x: x, parameters: parameters, output: output, precision: precision))
     return output
   }
 }
 
 private struct Linear: Operation {
   let x: Tensor
-  let weight: Tensor
-  let bias: Tensor?
+  let parameters: LinearParameters
   let output: Tensor
+  let precision: Precision
 
-  var name: String { "linear \(weight.shape[1]) → \(weight.shape[0])" }
-  var inputs: [Tensor] { [x, weight] + [bias].compactMap { $0 } }
+  private var weight: Tensor { parameters.weight }
+  var name: String { "linear \(parameters.inCount) → \(parameters.outCount)" }
+  var inputs: [Tensor] { [x] + parameters.tensors }
   var outputs: [Tensor] { [output] }
   var saved: [Tensor] { [x, weight] }
   var overwrites: [Tensor] { [weight] }
-  var differentiable: [Tensor] { [x, weight] + [bias].compactMap { $0 } }
-  func scratch(_ kernels: mg_kernels) -> Int {
-    var kernels = kernels
-    return mg_matmul_scratch(&kernels)
+  var differentiable: [Tensor] { [x] + parameters.tensors }
+  func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
+  var forwardFlops: Double { 2 * Double(x.shape.rows) * Double(weight.shape.count) }
+
+  /// The gradients of weight and bias are read too, because they are added to.
+  var backwardBytes: Double {
+    byteCount([x, weight]) + 4 * Double(output.shape.count + x.shape.count)
+      + 2 * byteCount(parameters.tensors)
   }
-  private var rows: Int { x.shape.rows }
-  private var inCount: Int { weight.shape[1] }
-  private var outCount: Int { weight.shape[0] }
-  var forwardFlops: Double { 2 * Double(rows) * Double(inCount) * Double(outCount) }
 
   func forward(_ step: Step) {
-    var product = mg_dense_product(
-      MG_NT, rows, outCount, inCount, step.floats(x), step.floats(weight), step.floats(output))
-    product.bias = UnsafePointer(step.optionalFloats(bias))
+    var product = step.product(x, by: parameters, into: output, precision)
     mg_matmul(step.context, &product)
   }
 
   func backward(_ step: Step) {
     let dy = step.gradient(output)
-    var dx = mg_dense_product(
-      MG_NN, rows, inCount, outCount, dy, step.floats(weight), step.gradient(x))
-    dx.accumulate = step.accumulates(0)
-    mg_matmul(step.context, &dx)
-    var dweight = mg_dense_product(
-      MG_TN, outCount, inCount, rows, dy, step.floats(x), step.gradient(weight))
-    dweight.accumulate = step.accumulates(1)
-    mg_matmul(step.context, &dweight)
-    if let bias { mg_column_sum(step.context, rows, outCount, dy, step.gradient(bias)) }
+    var product = step.inputGradient(
+      dy, by: parameters, rows: x.shape.rows, into: step.gradient(x),
+      accumulate: step.accumulates(0), precision)
+    mg_matmul(step.context, &product)
+    step.parameterGradients(dy, x, of: parameters, accumulate: step.accumulates(1), precision)
   }
 }

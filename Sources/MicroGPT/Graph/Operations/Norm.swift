@@ -17,11 +17,12 @@ extension Graph {
   /// normalised row, r its factor and g = dy * gain: dx = r (g - mean(g)* - xhat mean(g xhat)), the
   /// starred term for LayerNorm only; dgain = sum of dy xhat, dbias = sum of dy.
   mutating func norm(
-    _ x: Tensor, kind: NormKind, gain: Tensor?, bias: Tensor?, epsilon: Float = 1e-5
+    _ x: Tensor, kind: NormKind, gain: Tensor?, bias: Tensor?, epsilon: Float = 1e-5,
+    compact: Bool = false
   ) -> Tensor {
     precondition(gain == nil || gain?.shape.count == x.shape.last, "gain and \(x.shape)")
     precondition(bias == nil || kind == .layer, "only LayerNorm has a bias")
-    let output = activation(x.shape)
+    let output = activation(x.shape, compact ? compactType : .float32)
     let stats = activation(Shape(x.shape.rows, 2))
     let residual = fusible as? Add
     let fused = residual.flatMap { $0.output == x ? $0 : nil }
@@ -71,7 +72,7 @@ private struct Norm: Operation {
       kind: kind == .rms ? MG_RMSNORM : MG_LAYERNORM, rows: x.shape.rows, n: x.shape.last,
       epsilon: epsilon, x: step.floats(x), add: step.optionalFloats(delta),
       sum: step.optionalFloats(sum), gain: step.optionalFloats(gain),
-      bias: step.optionalFloats(bias), y: step.floats(output), stats: step.floats(stats))
+      bias: step.optionalFloats(bias), y: step.address(output), y_type: output.storage, stats: step.floats(stats))
   }
 
   func forward(_ step: Step) {

@@ -1,0 +1,72 @@
+// What the operations that multiply matrices share: products described from tensors.
+
+import CKernels
+
+/// The weight (out, in) of a linear map and its bias (out), if it has one.
+struct LinearParameters: Sendable {
+  var weight: Tensor
+  var bias: Tensor?
+
+  /// Weight, then bias.
+  var tensors: [Tensor] { [weight] + [bias].compactMap { $0 } }
+  var outCount: Int { weight.shape[0] }
+  var inCount: Int { weight.shape[1] }
+}
+
+extension Tensor {
+  /// How C calls the element type.
+  var storage: mg_type { elementType == .bfloat16 ? MG_BF16 : MG_F32 }
+}
+
+extension Step {
+  /// `tensor` as a matrix (rows, last) to read.
+  func operand(_ tensor: Tensor) -> mg_operand {
+    mg_operand(data: address(tensor), ld: tensor.shape.last, type: tensor.storage)
+  }
+
+  /// `tensor` as a matrix (rows, last) to write.
+  func result(_ tensor: Tensor) -> mg_result {
+    mg_result(data: address(tensor), ld: tensor.shape.last, type: tensor.storage)
+  }
+
+  /// `y = x weight^T + bias`, to be finished by the caller.
+  func product(
+    _ x: Tensor, by parameters: LinearParameters, into y: Tensor, _ precision: Precision
+  ) -> mg_product {
+    mg_product(
+      form: MG_NT, m: x.shape.rows, n: parameters.outCount, k: parameters.inCount, a: operand(x),
+      b: operand(parameters.weight), c: result(y), accumulate: 0, scale: 1,
+      arithmetic: precision.arithmetic, bias: optionalFloats(parameters.bias),
+      finish: MG_KEEP, activation: MG_RELU, z: mg_result(), residual: mg_operand())
+  }
+
+  /// `dx [+]= dy weight`, to be finished by the caller.
+  func inputGradient(
+    _ dy: UnsafePointer<Float>, by parameters: LinearParameters, rows: Int,
+    into dx: UnsafeMutablePointer<Float>, accumulate: Int32, _ precision: Precision
+  ) -> mg_product {
+    let (outs, ins) = (parameters.outCount, parameters.inCount)
+    var product = mg_dense_product(
+      MG_NN, rows, ins, outs, dy, floats(parameters.weight), dx)
+    product.accumulate = accumulate
+    product.arithmetic = precision.arithmetic
+    return product
+  }
+
+  /// `dweight [+]= dy^T x`, `dbias += column sums of dy`.
+  func parameterGradients(
+    _ dy: UnsafePointer<Float>, _ x: Tensor, of parameters: LinearParameters, accumulate: Int32,
+    _ precision: Precision
+  ) {
+    let (outs, ins) = (parameters.outCount, parameters.inCount)
+    var product = mg_dense_product(
+      MG_TN, outs, ins, x.shape.rows, dy, nil, gradient(parameters.weight))
+    product.b = operand(x)
+    product.accumulate = accumulate
+    product.arithmetic = precision.arithmetic
+    mg_matmul(context, &product)
+    if let bias = parameters.bias {
+      mg_column_sum(context, x.shape.rows, outs, dy, gradient(bias))
+    }
+  }
+}
