@@ -14,32 +14,84 @@ static size_t row_width(const mg_attention *a) {
     return (a->heads + 2 * a->kv_heads) * a->head_width;
 }
 
-/* The description of query head `h` of sequence `b`. */
-static mg_attention_head describe(const mg_attention *a, size_t b, size_t h, float *scratch) {
-    size_t d = a->head_width, width = row_width(a), g = h / (a->heads / a->kv_heads);
-    const float *rows = a->qkv + b * a->time * width;
-    int cached = a->keys != NULL;
-    return (mg_attention_head){
-        .query_count = a->time,
-        .key_count = cached ? a->key_count : a->time,
-        .head_width = d,
-        .position = cached ? a->position : 0,
-        .q = rows + h * d,
-        .k = cached ? a->keys + g * d : rows + (a->heads + g) * d,
-        .v = cached ? a->values + g * d : rows + (a->heads + a->kv_heads + g) * d,
-        .ld_q = width,
-        .ld_kv = cached ? a->kv_heads * d : width,
-        .scale = 1.0f / sqrtf((float)d),
-        .out = a->out + b * a->time * a->heads * d + h * d,
-        .ld_out = a->heads * d,
-        .lse = a->lse ? a->lse + (b * a->heads + h) * a->time : NULL,
-        .scratch = scratch,
-    };
-}
-
 static float *scratch_of(const mg_context *context, size_t worker) {
     return context->scratch + worker * context->scratch_per_worker;
 }
+
+/* The queries of head `h` of sequence `b`, from `first` on, and the keys that they see. */
+static mg_attention_head describe(const attention_job *job, size_t b, size_t h, size_t first,
+                                  size_t count, size_t worker) {
+    const mg_attention *a = job->attention;
+    size_t d = a->head_width, width = row_width(a), g = h / (a->heads / a->kv_heads);
+    size_t row = b * a->time, ld_out = a->heads * d;
+    mg_attention_head head = {
+        .query_count = count,
+        .key_count = a->keys ? a->key_count : a->time,
+        .head_width = d,
+        .position = (a->keys ? a->position : 0) + first,
+        .scale = 1.0f / sqrtf((float)d),
+        .ld_q = width,
+        .ld_kv = width,
+        .ld_out = ld_out,
+        .lse = a->lse ? a->lse + (b * a->heads + h) * a->time + first : NULL,
+        .scratch = scratch_of(job->context, worker),
+    };
+    if (a->type == MG_BF16) return head; /* widen_head adds the rest */
+    const float *rows = (const float *)a->qkv + row * width;
+    head.q = rows + first * width + h * d;
+    head.out = (float *)a->out + (row + first) * ld_out + h * d;
+    head.k = rows + (a->heads + g) * d;
+    head.v = head.k + a->kv_heads * d;
+    if (a->keys) {
+        head.k = a->keys + g * d;
+        head.v = a->values + g * d;
+        head.ld_kv = a->kv_heads * d;
+    }
+    return head;
+}
+
+/* ---- Operands in bf16: one head at a time is float32, in scratch behind the kernel's own --------- */
+
+static float *widened(const mg_kernels *f, size_t rows, size_t n, const uint16_t *x, size_t ld,
+                      float *y) {
+    for (size_t r = 0; r < rows; r++) f->f32_from_bf16(n, x + r * ld, y + r * n);
+    return y;
+}
+
+/* q, k and v of `group` query heads from `h` on; backward reads `out` too, forward writes it. */
+static void widen_head(const attention_job *job, size_t b, size_t h, size_t first, size_t group,
+                       mg_attention_head *head) {
+    const mg_attention *a = job->attention;
+    const mg_kernels *f = job->context->kernels;
+    size_t d = a->head_width, width = row_width(a), g = h / (a->heads / a->kv_heads);
+    size_t count = head->query_count, keys = first + count;
+    int backward = job->dout != NULL;
+    const uint16_t *rows = (const uint16_t *)a->qkv + b * a->time * width;
+    float *space = head->scratch + f->attention_scratch(a->time, d, backward);
+    head->q = widened(f, count, group * d, rows + first * width + h * d, width, space);
+    space += count * group * d;
+    head->k = widened(f, keys, d, rows + (a->heads + g) * d, width, space);
+    space += keys * d;
+    head->v = widened(f, keys, d, rows + (a->heads + a->kv_heads + g) * d, width, space);
+    head->out = space + keys * d;
+    head->ld_q = head->ld_out = group * d;
+    head->ld_kv = d;
+    head->key_count = keys;
+    if (!backward) return;
+    const uint16_t *out = (const uint16_t *)a->out + (b * a->time + first) * a->heads * d + h * d;
+    widened(f, count, group * d, out, a->heads * d, head->out);
+}
+
+static void narrow_result(const attention_job *job, size_t b, size_t h, size_t first,
+                          const mg_attention_head *head) {
+    const mg_attention *a = job->attention;
+    size_t d = a->head_width, ld = a->heads * d;
+    uint16_t *out = (uint16_t *)a->out + (b * a->time + first) * ld + h * d;
+    for (size_t r = 0; r < head->query_count; r++)
+        job->context->kernels->bf16_from_f32(d, head->out + r * head->ld_out, out + r * ld);
+}
+
+/* ---- Partition ------------------------------------------------------------------------------- */
 
 /* Workers share queries, not heads, so that one long sequence keeps all of them busy: a part is
  * whole blocks of the kernel (MG_BQ queries), whose results then don't depend on where the cut is.
@@ -74,15 +126,12 @@ static void forward_worker(void *argument, size_t worker, size_t workers) {
         size_t first = blocks_within(blocks, from),
                end = blocks_within(blocks, costs.end - u * each);
         if (first == end) continue;
-        mg_attention_head head =
-            describe(a, u / a->heads, u % a->heads, scratch_of(job->context, worker));
-        size_t skip = first * QUERY_BLOCK;
-        head.query_count = end == blocks.count ? a->time - skip : (end - first) * QUERY_BLOCK;
-        head.position += skip;
-        head.q += skip * head.ld_q;
-        head.out += skip * head.ld_out;
-        if (head.lse) head.lse += skip;
+        size_t b = u / a->heads, h = u % a->heads, skip = first * QUERY_BLOCK;
+        size_t count = end == blocks.count ? a->time - skip : (end - first) * QUERY_BLOCK;
+        mg_attention_head head = describe(job, b, h, skip, count, worker);
+        if (a->type == MG_BF16) widen_head(job, b, h, skip, 1, &head);
         job->context->kernels->attention_forward_f32(&head);
+        if (a->type == MG_BF16) narrow_result(job, b, h, skip, &head);
     }
 }
 
@@ -96,16 +145,20 @@ static void backward_worker(void *argument, size_t worker, size_t workers) {
         size_t b = u / a->kv_heads, g = u % a->kv_heads;
         float *rows = job->dqkv + b * a->time * width;
         mg_attention_gradient gradient = {
-            .head = describe(a, b, g * group, scratch_of(job->context, worker)),
+            .head = describe(job, b, g * group, 0, a->time, worker),
             .group_size = group,
             .group_stride_q = d,
             .group_stride_out = d,
             .group_stride_lse = a->time,
+            .ld_dout = a->heads * d,
+            .ld_dq = width,
+            .ld_dkv = width,
             .dout = job->dout + b * a->time * a->heads * d + g * group * d,
             .dq = rows + g * group * d,
             .dk = rows + (a->heads + g) * d,
             .dv = rows + (a->heads + a->kv_heads + g) * d,
         };
+        if (a->type == MG_BF16) widen_head(job, b, g * group, 0, group, &gradient.head);
         job->context->kernels->attention_backward_f32(&gradient);
     }
 }
@@ -126,15 +179,18 @@ void mg_attention_backward(const mg_context *context, const mg_attention *attent
     mg_dispatch(context, attention_flops(attention) >= MG_SERIAL_FLOPS, backward_worker, &job);
 }
 
-size_t mg_attention_scratch(const mg_kernels *kernels, size_t key_count, size_t head_width,
+size_t mg_attention_scratch(const mg_kernels *kernels, const mg_attention *a, size_t key_count,
                             int backward) {
-    return kernels->attention_scratch(key_count, head_width, backward);
+    size_t own = kernels->attention_scratch(key_count, a->head_width, backward);
+    if (a->type == MG_F32) return own;
+    size_t group = backward ? a->heads / a->kv_heads : 1;
+    return own + key_count * (2 * group + 2) * a->head_width;
 }
 
 void mg_cache_append(const mg_attention *a, float *keys, float *values) {
     size_t width = row_width(a), part = a->kv_heads * a->head_width;
     for (size_t t = 0; t < a->time; t++) {
-        const float *row = a->qkv + t * width + a->heads * a->head_width;
+        const float *row = (const float *)a->qkv + t * width + a->heads * a->head_width;
         memcpy(keys + (a->position + t) * part, row, part * sizeof *row);
         memcpy(values + (a->position + t) * part, row + part, part * sizeof *row);
     }
@@ -153,8 +209,8 @@ void mg_rope_table(size_t positions, size_t half, double base, float *cosine, fl
 typedef struct {
     const mg_context *context;
     const mg_rope *rope;
-    float *qkv;
-    const float *rotated;
+    void *qkv;           /* the tensor, or its gradient in backward */
+    const void *rotated; /* the tensor, in backward */
 } rope_job;
 
 /* Heads that are normalised and don't turn: z is NULL in the forward direction. */
@@ -181,9 +237,17 @@ static void rope_worker(void *argument, size_t worker, size_t workers) {
     size_t d = p->head_width, half = d / 2, turning = p->heads + p->kv_heads;
     size_t width = (turning + p->kv_heads) * d;
     mg_range rows = mg_share(p->batch * p->time, 1, worker, workers);
+    float *space = scratch_of(job->context, worker); /* a row, where the tensor is bf16 */
     for (size_t r = rows.first; r < rows.end; r++) {
-        const float *z = job->rotated ? job->rotated + r * width : NULL;
-        float *x = job->qkv + r * width;
+        const float *z = NULL;
+        float *x = (float *)job->qkv + r * width;
+        uint16_t *narrow = (uint16_t *)job->qkv + r * width;
+        if (p->type == MG_BF16 && job->rotated)
+            z = widened(f, 1, turning * d, (const uint16_t *)job->rotated + r * width, 0, space);
+        else if (p->type == MG_BF16)
+            x = widened(f, 1, turning * d, narrow, 0, space);
+        else if (job->rotated)
+            z = (const float *)job->rotated + r * width;
         float *factors = p->normalize && p->factors ? p->factors + r * turning : NULL;
         size_t at = (p->position + r % p->time) * half;
         if (!p->cosine)
@@ -193,6 +257,7 @@ static void rope_worker(void *argument, size_t worker, size_t workers) {
         else
             f->rope_f32(turning, half, p->cosine + at, p->sine + at, p->normalize, p->epsilon, x,
                         factors);
+        if (p->type == MG_BF16 && !job->rotated) f->bf16_from_f32(turning * d, x, narrow);
     }
 }
 
@@ -203,11 +268,11 @@ static void rope_run(rope_job job) {
     mg_dispatch(job.context, bytes >= MG_SERIAL_BYTES, rope_worker, &job);
 }
 
-void mg_rope_forward(const mg_context *context, const mg_rope *rope, float *qkv) {
+void mg_rope_forward(const mg_context *context, const mg_rope *rope, void *qkv) {
     rope_run((rope_job){context, rope, qkv, NULL});
 }
 
-void mg_rope_backward(const mg_context *context, const mg_rope *rope, const float *qkv,
+void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv,
                       float *dqkv) {
     rope_run((rope_job){context, rope, dqkv, qkv});
 }

@@ -61,6 +61,9 @@ void bench_attention_backward_f32(bench *b) {
         .dq = bench_floats(b, t * d),
         .dk = bench_floats(b, t * d),
         .dv = bench_floats(b, t * d),
+        .ld_dout = d,
+        .ld_dq = d,
+        .ld_dkv = d,
     };
     bench_describe(b, 10 * visible_pairs(t, t) * (double)d, 32.0 * (double)(t * d), "T=%zu D=%zu",
                    t, d);
@@ -100,7 +103,7 @@ static attention_case make_attention(bench *b, const size_t *size, int backward)
 static void measure_attention(bench *b, const size_t *size, int forward, int backward) {
     attention_case c = make_attention(b, size, backward);
     size_t d = size[3], count = size[0] * size[1] * size[2] * d;
-    size_t scratch = mg_attention_scratch(b->kernels, size[1], d, backward);
+    size_t scratch = mg_attention_scratch(b->kernels, &c.a, size[1], backward);
     mg_context context = bench_context(b, scratch, 0);
     size_t bytes = scratch * mg_pool_workers(context.pool) * sizeof(float);
     bench_describe(b, (4 * forward + 10 * backward) * (double)d * c.pairs,

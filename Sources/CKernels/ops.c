@@ -32,6 +32,14 @@ typedef struct {
     float *dgain, *dbias; /* (blocks, n) each, or NULL; with one block the result itself */
 } norm_job;
 
+/* y of one row, where the kernel can write it: in place, or in scratch if it is bf16. */
+static float *norm_result(const norm_job *job, size_t row, size_t worker) {
+    const mg_norm *p = job->norm;
+    if (p->y_type == MG_BF16)
+        return job->context->scratch + worker * job->context->scratch_per_worker;
+    return (float *)p->y + row * p->n;
+}
+
 static void norm_forward_worker(void *argument, size_t worker, size_t workers) {
     const norm_job *job = argument;
     const mg_norm *p = job->norm;
@@ -40,15 +48,16 @@ static void norm_forward_worker(void *argument, size_t worker, size_t workers) {
     for (size_t r = rows.first; r < rows.end; r++) {
         size_t at = r * p->n;
         const float *add = p->add ? p->add + at : NULL;
-        float *sum = p->add ? p->sum + at : NULL;
+        float *sum = p->add ? p->sum + at : NULL, *y = norm_result(job, r, worker);
         if (p->kind == MG_RMSNORM) {
             p->stats[2 * r] = 0.0f;
             p->stats[2 * r + 1] =
-                f->rmsnorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, p->y + at);
+                f->rmsnorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, y);
         } else {
-            f->layernorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, p->bias, p->y + at,
+            f->layernorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, p->bias, y,
                              p->stats + 2 * r);
         }
+        if (p->y_type == MG_BF16) f->bf16_from_f32(p->n, y, (uint16_t *)p->y + at);
     }
 }
 

@@ -84,7 +84,7 @@ static size_t qkv_width(const mg_attention *a) {
 /* Head h of sequence b as the kernel must see it. */
 static mg_attention_head head_of(const mg_attention *a, size_t b, size_t h) {
     size_t d = a->head_width, width = qkv_width(a), g = h / (a->heads / a->kv_heads);
-    const float *rows = a->qkv + b * a->time * width;
+    const float *rows = (const float *)a->qkv + b * a->time * width;
     mg_attention_head head = {.query_count = a->time,
                               .key_count = a->time,
                               .head_width = d,
@@ -110,7 +110,7 @@ static void compare_attention(checker *c, const mg_attention *a) {
             mg_attention_head head = head_of(a, b, h);
             attention_result r = attention_reference(c, &head);
             const float *lse = a->lse ? a->lse + (b * a->heads + h) * a->time : NULL;
-            expect_attention(c, &r, a->out + b * a->time * a->heads * d + h * d, a->heads * d, lse);
+            expect_attention(c, &r, (const float *)a->out + b * a->time * a->heads * d + h * d, a->heads * d, lse);
         }
 }
 

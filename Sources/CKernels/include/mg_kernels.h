@@ -68,9 +68,10 @@ typedef struct {
     size_t group_stride_q;   /* elements from one query head to the next in q, dq */
     size_t group_stride_out; /* the same in out, dout */
     size_t group_stride_lse; /* the same in lse */
-    const float *dout;       /* like out */
-    float *dq;               /* like q, rows ld_q apart; overwritten */
-    float *dk, *dv;          /* like k and v, rows ld_kv apart; overwritten */
+    const float *dout;       /* like out, rows ld_dout apart */
+    float *dq;               /* like q, rows ld_dq apart; overwritten */
+    float *dk, *dv;          /* like k and v, rows ld_dkv apart; overwritten */
+    size_t ld_dout, ld_dq, ld_dkv;
 } mg_attention_gradient;
 
 typedef struct mg_kernels {

@@ -100,11 +100,12 @@ void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float
  * cache of one sequence where `keys` is not NULL. */
 typedef struct {
     size_t batch, time, heads, kv_heads, head_width;
-    const float *qkv;
+    mg_type type; /* of qkv and out; bf16 not with a cache */
+    const void *qkv;
     const float *keys, *values; /* (key_count, G * D) each, or NULL */
     size_t key_count;           /* rows of the cache that are valid; ignored without one */
     size_t position;            /* of the first query in the cache; 0 without one */
-    float *out;                 /* (B*T, H * D) */
+    void *out;                  /* (B*T, H * D) */
     float *lse;                 /* (B, H, T), or NULL in inference */
 } mg_attention;
 
@@ -114,7 +115,8 @@ void mg_attention_forward(const mg_context *context, const mg_attention *attenti
 void mg_attention_backward(const mg_context *context, const mg_attention *attention,
                            const float *dout, float *dqkv);
 
-size_t mg_attention_scratch(const mg_kernels *kernels, size_t key_count, size_t head_width,
+/* Floats per worker for up to `key_count` keys; the layout is that of `a`, its pointers are unused. */
+size_t mg_attention_scratch(const mg_kernels *kernels, const mg_attention *a, size_t key_count,
                             int backward);
 
 /* Writes the key and value columns of qkv into a cache from row `position` on. */
@@ -127,14 +129,15 @@ void mg_rope_table(size_t positions, size_t half, double base, float *cosine, fl
  * stands at position + r mod T. factors (B*T, H + G) receives the normalisation's factors. */
 typedef struct {
     size_t batch, time, heads, kv_heads, head_width, position;
+    mg_type type; /* of qkv; bf16 needs a row of scratch */
     const float *cosine, *sine; /* (positions, D / 2), or NULL: no rotation */
     int normalize;
     float epsilon;
     float *factors; /* or NULL where not normalised or no gradient is wanted */
 } mg_rope;
 
-void mg_rope_forward(const mg_context *context, const mg_rope *rope, float *qkv);
-void mg_rope_backward(const mg_context *context, const mg_rope *rope, const float *qkv,
+void mg_rope_forward(const mg_context *context, const mg_rope *rope, void *qkv);
+void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv,
                       float *dqkv);
 
 /* ---- Normalisation
@@ -142,7 +145,8 @@ void mg_rope_backward(const mg_context *context, const mg_rope *rope, const floa
 
 typedef enum { MG_RMSNORM, MG_LAYERNORM } mg_norm_kind;
 
-/* [sum = x + add;] y = norm(x) * gain + bias, rows of width n. stats (rows, 2): mean and factor. */
+/* [sum = x + add;] y = norm(x) * gain + bias, rows of width n. stats (rows, 2): mean and factor.
+ * y in bf16 needs a row of scratch. */
 typedef struct {
     mg_norm_kind kind;
     size_t rows, n;
@@ -150,7 +154,9 @@ typedef struct {
     const float *x, *add; /* add may be NULL */
     float *sum;           /* NULL with add; may be x or add */
     const float *gain, *bias;
-    float *y, *stats;
+    mg_type y_type;
+    void *y;
+    float *stats;
 } mg_norm;
 
 void mg_norm_forward(const mg_context *context, const mg_norm *norm);

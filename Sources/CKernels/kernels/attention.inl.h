@@ -324,17 +324,17 @@ static void attention_gradient_head(const mg_attention_gradient *g, size_t membe
     for (size_t i0 = 0; i0 < h->query_count; i0 += MG_BQ) {
         size_t rows = h->query_count - i0 < MG_BQ ? h->query_count - i0 : MG_BQ;
         size_t lanes = attention_round_up(rows, MG_GRAIN);
-        const float *q0 = q + i0 * h->ld_q, *dout0 = dout + i0 * h->ld_out;
+        const float *q0 = q + i0 * h->ld_q, *dout0 = dout + i0 * g->ld_dout;
         attention_transpose(rows, d, q0, h->ld_q, lanes, s->q_lanes);
-        attention_transpose(rows, d, dout0, h->ld_out, lanes, s->dout_lanes);
+        attention_transpose(rows, d, dout0, g->ld_dout, lanes, s->dout_lanes);
         for (size_t i = 0; i < lanes; i++) {
             int real = i < rows;
             s->top[i] = real ? lse[i0 + i] * 1.44269504f : 0.0f;
-            s->sum[i] = real ? dot_f32(d, out + (i0 + i) * h->ld_out, dout0 + i * h->ld_out) : 0.0f;
+            s->sum[i] = real ? dot_f32(d, out + (i0 + i) * h->ld_out, dout0 + i * g->ld_dout) : 0.0f;
         }
         o.rows = rows;
         o.ld_q = h->ld_q;
-        o.ld_dout = h->ld_out;
+        o.ld_dout = g->ld_dout;
         o.q = attention_rows(rows, d, q0, &o.ld_q, s->q, s->padded);
         o.dout = attention_rows(rows, d, dout0, &o.ld_dout, s->dout, s->padded);
         size_t end = attention_visible(h, i0 + rows - 1, 0);
@@ -343,7 +343,7 @@ static void attention_gradient_head(const mg_attention_gradient *g, size_t membe
             attention_block b = {h->position + i0, j0, width, lanes, lanes};
             attention_gradient_block(h, s, &b, &o);
         }
-        attention_narrow(rows, d, s->rows, s->padded, dq + i0 * h->ld_q, h->ld_q);
+        attention_narrow(rows, d, s->rows, s->padded, dq + i0 * g->ld_dq, g->ld_dq);
     }
 }
 
@@ -354,7 +354,7 @@ static void attention_backward_f32(const mg_attention_gradient *g) {
     attention_divide(keys, d, 1, h->scratch, &s);
     attention_operands o = {.dk = s.dk ? s.dk : g->dk,
                             .dv = s.dv ? s.dv : g->dv,
-                            .ld_dkv = s.dk ? s.padded : h->ld_kv,
+                            .ld_dkv = s.dk ? s.padded : g->ld_dkv,
                             .ld_k = h->ld_kv};
     o.k = attention_rows(keys, d, h->k, &o.ld_k, s.k, s.padded);
     attention_zero(keys, s.padded, o.dk, o.ld_dkv);
@@ -362,6 +362,6 @@ static void attention_backward_f32(const mg_attention_gradient *g) {
     for (size_t member = 0; member < g->group_size; member++)
         attention_gradient_head(g, member, &s, o);
     if (!s.dk) return;
-    attention_narrow(keys, d, s.dk, s.padded, g->dk, h->ld_kv);
-    attention_narrow(keys, d, s.dv, s.padded, g->dv, h->ld_kv);
+    attention_narrow(keys, d, s.dk, s.padded, g->dk, g->ld_dkv);
+    attention_narrow(keys, d, s.dv, s.padded, g->dv, g->ld_dkv);
 }
