@@ -92,6 +92,7 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss) {
         size_t count = mg_min(loss->chunk, loss->rows - first);
         const float *x = loss->x + first * c;
         mg_product logits = mg_dense_product(MG_NT, count, v, c, x, loss->head, loss->logits);
+        logits.arithmetic = loss->arithmetic;
         mg_matmul(context, &logits);
         loss_job job = {context, loss, first, count};
         mg_dispatch(context, count * v * sizeof(float) >= MG_SERIAL_BYTES, loss_worker, &job);
@@ -99,9 +100,11 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss) {
         mg_product dx =
             mg_dense_product(MG_NN, count, c, v, loss->logits, loss->head, loss->dx + first * c);
         dx.accumulate = loss->accumulate;
+        dx.arithmetic = loss->arithmetic;
         mg_matmul(context, &dx);
         mg_product dhead = mg_dense_product(MG_TN, v, c, count, loss->logits, x, loss->dhead);
         dhead.accumulate = 1;
+        dhead.arithmetic = loss->arithmetic;
         mg_matmul(context, &dhead);
     }
     double total = 0;

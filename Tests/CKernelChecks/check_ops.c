@@ -10,10 +10,9 @@ const size_t worker_counts[3] = {1, 2, 4};
 
 mg_context context_make(checker *c, size_t workers, size_t keys, size_t d, size_t width,
                         size_t elements) {
-    size_t scratch = mg_matmul_scratch(c->k), more;
-    const mg_attention largest = {
-        .heads = 6, .kv_heads = 1, .head_width = d, .type = MG_BF16}; /* of all shapes */
-    more = mg_attention_scratch(c->k, &largest, keys, 1);
+    /* The largest group of all shapes, and bf16, which needs most. */
+    const mg_attention a = {.heads = 6, .kv_heads = 1, .head_width = d, .type = MG_BF16};
+    size_t scratch = mg_matmul_scratch(c->k), more = mg_attention_scratch(c->k, &a, keys, 1);
     if (scratch < more) scratch = more;
     scratch = (scratch + 15) / 16 * 16;
     return (mg_context){.pool = mg_pool_create(workers),

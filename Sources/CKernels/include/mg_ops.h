@@ -211,6 +211,7 @@ typedef struct {
     size_t rows, width, vocabulary, chunk;
     const float *x, *head;
     const int32_t *targets;
+    mg_type arithmetic; /* of the products */
     float cap;
     float weight_per_token;
     float *logits; /* (chunk, V) work space */

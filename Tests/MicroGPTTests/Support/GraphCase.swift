@@ -23,6 +23,13 @@ struct GraphCase: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 }
 
+extension Graph {
+  /// A linear map from loose parameters.
+  mutating func linear(_ x: Tensor, weight: Tensor, bias: Tensor? = nil) -> Tensor {
+    linear(x, LinearParameters(weight: weight, bias: bias))
+  }
+}
+
 /// A recorded case with memory and random parameters.
 struct GraphRun {
   let subject: GraphCase

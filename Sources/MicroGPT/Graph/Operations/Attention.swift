@@ -20,7 +20,8 @@ extension Graph {
     precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
     precondition(cache == nil || (qkv.shape[0] == 1 && !isTraining), "a cache serves one sequence")
     let (batch, time) = (qkv.shape[0], qkv.shape[1])
-    let output = activation(Shape(batch, time, heads.headCount * heads.headWidth))
+    let output = activation(
+      Shape(batch, time, heads.headCount * heads.headWidth), qkv.elementType)
     let logSumExp = isTraining ? activation(Shape(batch, heads.headCount, time)) : nil
     append(
       Attention(qkv: qkv, heads: heads, cache: cache, output: output, logSumExp: logSumExp))
@@ -44,7 +45,12 @@ private struct Attention: Operation {
 
   func scratch(_ kernels: mg_kernels) -> Int {
     var kernels = kernels
-    return mg_attention_scratch(&kernels, keyCapacity, heads.headWidth, logSumExp == nil ? 0 : 1)
+    var layout = mg_attention()
+    layout.heads = heads.headCount
+    layout.kv_heads = heads.keyValueHeadCount
+    layout.head_width = heads.headWidth
+    layout.type = qkv.storage
+    return mg_attention_scratch(&kernels, &layout, keyCapacity, logSumExp == nil ? 0 : 1)
   }
 
   /// Half of the full square, for the causal mask.
@@ -58,10 +64,11 @@ private struct Attention: Operation {
     let position = step.state.pointee.position
     return mg_attention(
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
-      kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth, qkv: step.floats(qkv),
+      kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth, type: qkv.storage,
+      qkv: step.address(qkv),
       keys: cache.map { UnsafePointer(step.floats($0.keys)) },
       values: cache.map { UnsafePointer(step.floats($0.values)) },
-      key_count: position + qkv.shape[1], position: position, out: step.floats(output),
+      key_count: position + qkv.shape[1], position: position, out: step.address(output),
       lse: step.optionalFloats(logSumExp))
   }
 

@@ -62,7 +62,7 @@ private struct FeedForward: Operation {
   func forward(_ step: Step) {
     var first = step.product(x, by: up, into: hidden, precision)
     first.finish = MG_ACTIVATE
-    first.activation = kind.kernel
+    first.activation = Int32(kind.kernel.rawValue)
     if let inner { first.z = step.result(inner) }
     mg_matmul(step.context, &first)
     var second = step.product(hidden, by: down, into: output, precision)
@@ -75,7 +75,7 @@ private struct FeedForward: Operation {
     var second = step.inputGradient(
       dy, by: down, rows: rows, into: dz, accumulate: 0, precision)
     second.finish = MG_DIFFERENTIATE
-    second.activation = kind.kernel
+    second.activation = Int32(kind.kernel.rawValue)
     second.z = step.result(inner)
     mg_matmul(step.context, &second)
     step.parameterGradients(dy, hidden, of: down, accumulate: step.accumulates(2), precision)

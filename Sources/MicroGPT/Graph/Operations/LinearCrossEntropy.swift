@@ -24,7 +24,7 @@ extension Graph {
     append(
       LinearCrossEntropy(
         x: x, head: head, targets: targets, cap: cap, logits: logits, losses: losses,
-        isTraining: isTraining))
+        isTraining: isTraining, precision: precision))
   }
 }
 
@@ -36,6 +36,7 @@ private struct LinearCrossEntropy: Operation {
   let logits: Tensor
   let losses: Tensor
   let isTraining: Bool
+  let precision: Precision
 
   var name: String { "head + cross-entropy" }
   var inputs: [Tensor] { [x, head, targets] }
@@ -43,10 +44,7 @@ private struct LinearCrossEntropy: Operation {
   var workspace: [Tensor] { [logits, losses] }
   var saved: [Tensor] { [x, head, targets] }
   var differentiable: [Tensor] { [x, head] }
-  func scratch(_ kernels: mg_kernels) -> Int {
-    var kernels = kernels
-    return mg_matmul_scratch(&kernels)
-  }
+  func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
   private var productFlops: Double { 2 * Double(x.shape.count) * Double(head.shape[0]) }
   var forwardFlops: Double { isTraining ? 0 : productFlops }
   var forwardBytes: Double { isTraining ? 0 : byteCount(inputs) }
@@ -58,8 +56,8 @@ private struct LinearCrossEntropy: Operation {
   private func description(_ step: Step) -> mg_loss {
     mg_loss(
       rows: x.shape.rows, width: x.shape.last, vocabulary: head.shape[0], chunk: logits.shape[0],
-      x: step.floats(x), head: step.floats(head), targets: step.integers(targets), cap: cap,
-      weight_per_token: step.state.pointee.lossWeight, logits: step.floats(logits),
+      x: step.floats(x), head: step.floats(head), targets: step.integers(targets), arithmetic: precision.arithmetic,
+      cap: cap, weight_per_token: step.state.pointee.lossWeight, logits: step.floats(logits),
       losses: step.floats(losses), dx: nil, accumulate: 0, dhead: nil)
   }
 

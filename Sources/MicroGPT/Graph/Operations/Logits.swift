@@ -28,10 +28,7 @@ private struct Logits: Operation {
   var outputs: [Tensor] { [output] }
   var saved: [Tensor] { [] }
   var differentiable: [Tensor] { [] }
-  func scratch(_ kernels: mg_kernels) -> Int {
-    var kernels = kernels
-    return mg_matmul_scratch(&kernels)
-  }
+  func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
   var forwardFlops: Double { 2 * Double(output.shape.count) * Double(x.shape.last) }
 
   func forward(_ step: Step) {

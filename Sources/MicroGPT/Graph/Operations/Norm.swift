@@ -60,6 +60,9 @@ private struct Norm: Operation {
     guard let delta, let sum else { return nil }
     return (sum, [x, delta])
   }
+  func scratch(_ kernels: mg_kernels) -> Int {
+    output.elementType == .bfloat16 ? x.shape.last : 0
+  }
   var sharedScratch: Int { mg_shared_scratch(x.shape.last, 0) }
   var forwardFlops: Double { Double(x.shape.count) * 5 }
   /// Where a sum was normalised, its gradient already holds something and is added to in place.
@@ -72,7 +75,7 @@ private struct Norm: Operation {
       kind: kind == .rms ? MG_RMSNORM : MG_LAYERNORM, rows: x.shape.rows, n: x.shape.last,
       epsilon: epsilon, x: step.floats(x), add: step.optionalFloats(delta),
       sum: step.optionalFloats(sum), gain: step.optionalFloats(gain),
-      bias: step.optionalFloats(bias), y: step.address(output), y_type: output.storage, stats: step.floats(stats))
+      bias: step.optionalFloats(bias), y_type: output.storage, y: step.address(output), stats: step.floats(stats))
   }
 
   func forward(_ step: Step) {

@@ -18,6 +18,14 @@ extension Tensor {
   var storage: mg_type { elementType == .bfloat16 ? MG_BF16 : MG_F32 }
 }
 
+extension Operation {
+  /// Floats of scratch per worker of a product.
+  func matmulScratch(_ kernels: mg_kernels) -> Int {
+    var kernels = kernels
+    return mg_matmul_scratch(&kernels)
+  }
+}
+
 extension Step {
   /// `tensor` as a matrix (rows, last) to read.
   func operand(_ tensor: Tensor) -> mg_operand {
@@ -35,9 +43,9 @@ extension Step {
   ) -> mg_product {
     mg_product(
       form: MG_NT, m: x.shape.rows, n: parameters.outCount, k: parameters.inCount, a: operand(x),
-      b: operand(parameters.weight), c: result(y), accumulate: 0, scale: 1,
-      arithmetic: precision.arithmetic, bias: optionalFloats(parameters.bias),
-      finish: MG_KEEP, activation: MG_RELU, z: mg_result(), residual: mg_operand())
+      b: operand(parameters.weight), c: result(y), accumulate: 0,
+      arithmetic: precision.arithmetic, scale: 1, bias: optionalFloats(parameters.bias),
+      finish: MG_KEEP, activation: 0, z: mg_result(), residual: mg_operand())
   }
 
   /// `dx [+]= dy weight`, to be finished by the caller.

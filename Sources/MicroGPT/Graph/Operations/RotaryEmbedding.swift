@@ -32,7 +32,7 @@ extension Graph {
       rotates
       ? constant(.rotaryTable(positions: contextLength, half: heads.headWidth / 2, base: base))
       : nil
-    let output = activation(qkv.shape)
+    let output = activation(qkv.shape, qkv.elementType)
     let turning = heads.headCount + heads.keyValueHeadCount
     let factors = normalizes ? activation(Shape(qkv.shape.rows, turning)) : nil
     append(
@@ -73,21 +73,25 @@ private struct RotaryEmbedding: Operation {
     (factors == nil ? 2 : 3) * turningBytes + byteCount([table, factors].compactMap { $0 })
   }
 
+  func scratch(_ kernels: mg_kernels) -> Int {
+    qkv.elementType == .bfloat16 ? qkv.shape.last : 0
+  }
+
   private func description(_ step: Step) -> mg_rope {
     let cosine = step.optionalFloats(table)
     let tableCount = table.map { $0.shape[1] * $0.shape[2] } ?? 0
     return mg_rope(
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
       kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth,
-      position: step.state.pointee.position, cosine: cosine,
+      position: step.state.pointee.position, type: qkv.storage, cosine: cosine,
       sine: cosine.map { $0 + tableCount }, normalize: factors == nil ? 0 : 1,
       epsilon: epsilon, factors: step.optionalFloats(factors))
   }
 
   func forward(_ step: Step) {
-    let from = step.floats(qkv)
-    let to = step.floats(output)
-    if from != to { to.update(from: from, count: qkv.shape.count) }
+    let from = step.address(qkv)
+    let to = step.address(output)
+    if from != to { to.copyMemory(from: from, byteCount: qkv.byteCount) }
     var rope = description(step)
     mg_rope_forward(step.context, &rope, to)
   }
@@ -96,7 +100,7 @@ private struct RotaryEmbedding: Operation {
     precondition(step.passThroughHoldsGradient, "nothing depends on the rotated tensor")
     // Turned back in place first: the gradient of qkv may already hold that of others who read it.
     var rope = description(step)
-    mg_rope_backward(step.context, &rope, step.floats(output), step.gradient(output))
+    mg_rope_backward(step.context, &rope, step.address(output), step.gradient(output))
     step.passGradient(of: output, to: qkv, index: 0)
   }
 }
