@@ -22,3 +22,5 @@
 #include "../kernels/gemv.inl.h"
 #include "../kernels/attention.inl.h"
 #include "../kernels/adamw.inl.h"
+#include "../kernels/muon.inl.h"
+#include "../kernels/state.inl.h"

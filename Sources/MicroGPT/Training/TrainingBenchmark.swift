@@ -11,6 +11,10 @@ public struct TrainingBenchmark: Sendable {
   public var gradientAccumulation: Int
   /// Whether backward computes the values of a block again.
   public var recomputes = false
+  /// The update rule.
+  public var optimizer = OptimizerKind.adamW
+  /// How its moments are stored.
+  public var optimizerState = OptimizerStateFormat.float32
   /// Steps that count.
   public var steps: Int
   /// Steps before them: page faults, caches, clock.
@@ -114,7 +118,7 @@ public struct TrainingBenchmark: Sendable {
       samples: false, compute: compute)
   }
 
-  /// AdamW with the defaults and clipping at 1, at a constant rate.
+  /// The optimizer with the defaults and clipping at 1, at a constant rate.
   private var trainingConfiguration: TrainingConfiguration {
     var recipe = TrainingConfiguration(
       steps: warmUpSteps + steps, batchSize: batchSize,
@@ -124,6 +128,8 @@ public struct TrainingBenchmark: Sendable {
         totalSteps: warmUpSteps + steps, patience: 0),
       gradientClip: 1, seed: seed)
     recipe.recomputes = recomputes
+    recipe.optimizer = optimizer
+    recipe.optimizerState = optimizerState
     return recipe
   }
 
