@@ -22,6 +22,7 @@
     X(attention_plain)                                                                             \
     X(linear_cross_entropy)                                                                        \
     X(adamw_step)                                                                                  \
+    X(muon_step)                                                                                   \
     X(fork_join)
 
 /* A kernel of mg_kernels.def without a function bench_<name> does not link. */

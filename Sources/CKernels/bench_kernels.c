@@ -285,16 +285,3 @@ void bench_column_sum_f32(bench *b) {
     while (bench_continue(b)) b->kernels->column_sum_f32(rows, n, x, n, y);
     bench_consume(b, n, y);
 }
-
-/* Gradient 3, first moment 3, second moment 4, step 5, parameter 2. */
-void bench_adamw_f32(bench *b) {
-    SHAPES({128 * 512}, {1 << 21});
-    size_t n = size[0];
-    mg_adamw h = {1e-4f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 1, 1, INFINITY};
-    float *g = bench_floats(b, n), *p = bench_floats(b, n), *m = bench_floats(b, n);
-    float *v = bench_floats(b, n);
-    for (size_t i = 0; bench_ready(b) && i < n; i++) v[i] = 1.0f;
-    bench_describe(b, 17.0 * (double)n, 28.0 * (double)n, "n=%zu", n);
-    while (bench_continue(b)) b->kernels->adamw_f32(n, &h, g, p, m, v);
-    bench_consume(b, n, p);
-}

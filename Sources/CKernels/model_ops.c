@@ -111,35 +111,3 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss) {
     for (size_t r = 0; r < loss->rows; r++) total += loss->losses[r];
     return total;
 }
-
-/* ---- Optimizer
- * ---------------------------------------------------------------------------------------- */
-
-typedef struct {
-    const mg_context *context;
-    const mg_adamw *h;
-    const mg_segment *segments;
-    size_t count;
-    const float *g;
-    float *p, *m, *v;
-} adamw_job;
-
-static void adamw_worker(void *argument, size_t worker, size_t workers) {
-    const adamw_job *job = argument;
-    for (size_t s = 0; s < job->count; s++) {
-        mg_adamw h = *job->h;
-        h.weight_decay = job->segments[s].weight_decay;
-        mg_range r = mg_share(job->segments[s].count, 64, worker, workers);
-        size_t at = job->segments[s].offset + r.first;
-        job->context->kernels->adamw_f32(r.end - r.first, &h, job->g + at, job->p + at, job->m + at,
-                                         job->v + at);
-    }
-}
-
-void mg_adamw_step(const mg_context *context, const mg_adamw *h, const mg_segment *segments,
-                   size_t segment_count, const float *g, float *p, float *m, float *v) {
-    size_t elements = 0;
-    for (size_t s = 0; s < segment_count; s++) elements += segments[s].count;
-    adamw_job job = {context, h, segments, segment_count, g, p, m, v};
-    mg_dispatch(context, 4 * elements * sizeof(float) >= MG_SERIAL_BYTES, adamw_worker, &job);
-}

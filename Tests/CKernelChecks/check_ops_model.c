@@ -204,44 +204,6 @@ void check_op_loss(checker *c) {
 /* ---- Optimizer
  * ------------------------------------------------------------------------------------- */
 
-void check_op_adamw(checker *c) {
-    for (size_t large = 0; large < 2; large++) {
-        size_t unit = large ? 9001 : 50, n = 4 * unit;
-        const mg_segment segments[] = {
-            {unit, unit + 7, 0.1f}, {2 * unit + 10, 1, 0}, {3 * unit, unit, 0}};
-        case_begin(c, "segments of %zu, 1 and %zu", unit + 7, unit);
-        mg_adamw h = {.learning_rate = 1e-2f,
-                      .beta1 = 0.9f,
-                      .beta2 = 0.95f,
-                      .epsilon = 1e-8f,
-                      .weight_decay = 9,
-                      .correction1 = 3,
-                      .correction2 = 5,
-                      .gradient_scale = 0.5f,
-                      .gradient_limit = INFINITY};
-        float *g = normals(c, n, 1), *m = normals(c, n, 0.1), *p = normals(c, n, 1);
-        float *v = constant(c, n, 0.01), *found[3][3];
-        for (size_t w = 0; w < 3; w++) {
-            mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);
-            found[w][0] = copied(c, n, p), found[w][1] = copied(c, n, m),
-            found[w][2] = copied(c, n, v);
-            mg_adamw_step(&context, &h, segments, 3, g, found[w][0], found[w][1], found[w][2]);
-            for (int i = 0; i < 3; i++) expect_same(c, "by workers", n, found[w][i], found[0][i]);
-            context_free(&context);
-        }
-        size_t end = 0;
-        for (size_t s = 0; s < 3; s++) {
-            size_t at = segments[s].offset, count = segments[s].count;
-            expect_same(c, "p between segments", at - end, found[0][0] + end, p + end);
-            h.weight_decay = segments[s].weight_decay;
-            expect_adamw(c, count, &h, g + at, (const float *[]){p + at, m + at, v + at},
-                         (const float *[]){found[0][0] + at, found[0][1] + at, found[0][2] + at});
-            end = at + count;
-        }
-        case_end(c);
-    }
-}
-
 /* ---- Pool
  * ------------------------------------------------------------------------------------------- */
 

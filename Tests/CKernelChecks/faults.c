@@ -158,6 +158,26 @@ FAULTS(column_sum_f32, (size_t rows, size_t n, const float *x, size_t ld, float 
        (rows, n, x, ld, y), y, n)
 FAULTS(adamw_f32, (size_t n, const mg_adamw *h, const float *g, float *p, float *m, float *v),
        (n, h, g, p, m, v), p, n)
+FAULTS(adamw_bf16,
+       (size_t n, const mg_adamw *h, uint64_t key, size_t first, const float *g, float *p,
+        uint16_t *m, uint16_t *v),
+       (n, h, key, first, g, p, m, v), p, n)
+FAULTS(adamw_q8,
+       (size_t n, const mg_adamw *h, uint64_t key, size_t first, const float *g, float *p,
+        int8_t *m, float *m_scale, uint8_t *v, float *v_scale),
+       (n, h, key, first, g, p, m, m_scale, v, v_scale), p, n)
+FAULTS(momentum_f32, (size_t n, const mg_momentum *h, float *g, float *m), (n, h, g, m), g, n)
+FAULTS(momentum_bf16,
+       (size_t n, const mg_momentum *h, uint64_t key, size_t first, float *g, uint16_t *m),
+       (n, h, key, first, g, m), g, n)
+FAULTS(momentum_q8,
+       (size_t n, const mg_momentum *h, uint64_t key, size_t first, float *g, int8_t *m,
+        float *scale),
+       (n, h, key, first, g, m, scale), g, n)
+FAULTS(symmetrize_f32,
+       (size_t n, size_t first, size_t end, float diagonal, float x_factor, const float *x,
+        float y_factor, float *y),
+       (n, first, end, diagonal, x_factor, x, y_factor, y), y, n *n)
 
 SPLIT_FAULT(gemm_block_f32,
             (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
@@ -180,6 +200,16 @@ static float forgetful_max_f32(size_t n, const float *x) {
 static void local_dropout_f32(size_t n, uint64_t key, size_t offset, uint32_t threshold,
                               float scale, const float *x, float *y) {
     good()->dropout_f32(n, key, offset - offset, threshold, scale, x, y);
+}
+/* Moments whose rounding is the same in every step: they stand still like rounding to nearest. */
+static void stubborn_adamw_bf16(size_t n, const mg_adamw *h, uint64_t key, size_t first,
+                                const float *g, float *p, uint16_t *m, uint16_t *v) {
+    good()->adamw_bf16(n, h, key - key, first, g, p, m, v);
+}
+static void stubborn_adamw_q8(size_t n, const mg_adamw *h, uint64_t key, size_t first,
+                              const float *g, float *p, int8_t *m, float *m_scale, uint8_t *v,
+                              float *v_scale) {
+    good()->adamw_q8(n, h, key - key, first, g, p, m, m_scale, v, v_scale);
 }
 
 /* A pool that forgets the last worker, and one that returns before the work is done would crash:
@@ -218,6 +248,8 @@ PLANT(split, axpy_f32)
 PLANT(split, adamw_f32)
 PLANT(forgetful, max_f32)
 PLANT(local, dropout_f32)
+PLANT(stubborn, adamw_bf16)
+PLANT(stubborn, adamw_q8)
 static void plant_wrong_pool_run(mg_check_subject *s) { s->pool_run = forgetful_pool_run; }
 static void plant_share(mg_check_subject *s) { s->share = short_share; }
 
@@ -256,7 +288,13 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(exp_f32)                                                                                     \
     F(tanh_f32)                                                                                    \
     F(column_sum_f32)                                                                              \
-    F(adamw_f32)
+    F(adamw_f32)                                                                                   \
+    F(adamw_bf16)                                                                                  \
+    F(adamw_q8)                                                                                    \
+    F(momentum_f32)                                                                                \
+    F(momentum_bf16)                                                                               \
+    F(momentum_q8)                                                                                 \
+    F(symmetrize_f32)
 
 /* Stray writes would stop a program under the address sanitizer, which is the point of it. */
 #if defined(__has_feature)
@@ -275,6 +313,8 @@ static const fault faults[] = {
 #undef MG_KERNEL
     {"max_f32", "loses NaN", plant_forgetful_max_f32},
     {"dropout_f32", "mask ignores the offset", plant_local_dropout_f32},
+    {"adamw_bf16", "rounds alike in every step", plant_stubborn_adamw_bf16},
+    {"adamw_q8", "rounds alike in every step", plant_stubborn_adamw_q8},
     {"op_dropout", "mask ignores the offset", plant_local_dropout_f32},
     {"rmsnorm_f32", "returned factor doubled", plant_doubled_rmsnorm_f32},
     {"cross_entropy_f32", "returned loss doubled", plant_doubled_cross_entropy_f32},

@@ -18,6 +18,7 @@ import Testing
       --hidden-dim 256 --context 32 --activation gelu --qk-norm off --logit-soft-cap 0 \
       --tie-head on --dropout 0.1 --steps 2e3 --batch-size 12 --grad-accum 4 --optimizer adamw \
       --lr 3e-3 --min-lr 0 --warmup 0 --schedule wsd --patience 5 --weight-decay 0.01 \
+      --optimizer-state bf16 --adamw-lr 1e-3 --momentum 0.9 --grad-clip-value 2 \
       --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 --eval-every 100 \
       --save-every 0 --log-every 10 --sample-tokens 0 --plan --profile --json --quiet
       """
@@ -45,6 +46,10 @@ import Testing
     expected.batchSize = 12
     expected.gradAccum = 4
     expected.optimizer = .adamw
+    expected.optimizerState = .bf16
+    expected.adamWLearningRate = 0.001
+    expected.momentum = 0.9
+    expected.gradClipValue = 2
     expected.learningRate = 0.003
     expected.minLearningRate = 0
     expected.warmup = 0

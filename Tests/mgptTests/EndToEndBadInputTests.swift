@@ -179,7 +179,7 @@ struct BadCase: CustomTestStringConvertible, Sendable {
     let here = try Workspace()
     let run = try here.mgpt(
       "train --data text.txt --out run \(tiny) --steps 40 --lr 10 --weight-decay 10 --grad-clip 0 "
-        + "--warmup 0 --save-every 3 --eval-every 0 --quiet")
+        + "--optimizer adamw --warmup 0 --save-every 3 --eval-every 0 --quiet")
     #expect(run.code == 1)
     #expect(
       run.error
@@ -193,7 +193,7 @@ struct BadCase: CustomTestStringConvertible, Sendable {
     #expect(saved == 9)
     let never = try here.mgpt(
       "train --data text.txt --out run2 \(tiny) --steps 40 --lr 10 --weight-decay 10 --grad-clip 0 "
-        + "--warmup 0 --eval-every 0 --quiet")
+        + "--optimizer adamw --warmup 0 --eval-every 0 --quiet")
     #expect(never.code == 1)
     #expect(never.error.contains(" is not a number at step "))
     #expect(

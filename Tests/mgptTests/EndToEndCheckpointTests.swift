@@ -21,6 +21,14 @@ import Testing
       ": --preset differs from the run in run/last.safetensors. Found micro, expected 1 layers, 2 "
         + "heads, width 16. Leave --preset out to resume, or start a new run without --resume."),
     BadCase(
+      "--optimizer adamw", 78,
+      ": --optimizer differs from the run in run/last.safetensors. Found adamw, expected muon. Leave "
+        + "--optimizer out to resume, or start a new run without --resume."),
+    BadCase(
+      "--optimizer-state int8", 78,
+      ": --optimizer-state differs from the run in run/last.safetensors. Found int8, expected f32. "
+        + "Leave --optimizer-state out to resume, or start a new run without --resume."),
+    BadCase(
       "--val-fraction 0.2", 78,
       ": --val-fraction differs from the run in run/last.safetensors. Found 0.2, expected 0.1. Leave "
         + "--val-fraction out to resume, or start a new run without --resume."),

@@ -63,7 +63,8 @@ import Testing
     #expect(try here.shell("mkdir disk && mount -t tmpfs -o size=148k tmpfs disk").code == 0)
     defer { _ = try? here.shell("umount disk") }
     let run = try here.mgpt(
-      "train --data text.txt --out disk/run \(tiny) --steps 20 --save-every 5 --eval-every 10 --quiet"
+      "train --data text.txt --out disk/run \(tiny) --optimizer adamw --steps 20 --save-every 5 "
+        + "--eval-every 10 --quiet"
     )
     #expect(run.code == 74)
     #expect(

@@ -89,7 +89,7 @@ import Testing
     let plan = try here.mgpt("train --data text.txt --out run \(tiny) --plan")
     #expect(plan.code == 0)
     for text in [
-      "parameters", "weights", "optimizer (two moments)", "activations of a step", "time ",
+      "parameters", "weights", "optimizer (muon, f32)", "activations of a step", "time ",
     ] {
       #expect(plan.output.contains(text), "\(plan.output)")
     }
@@ -169,7 +169,7 @@ import Testing
     let steps = more.lines.filter { $0.contains("validation loss") && $0.hasPrefix("step") }
       .map { $0.prefix(10) }
     #expect(steps == ["step 16/20", "step 20/20"])
-    #expect(more.output.contains("note     --lr 0.001 from step 13 on, 0.003 until then\n"))
+    #expect(more.output.contains("note     --lr 0.001 from step 13 on, 0.02 until then\n"))
     #expect(more.output.contains("resumed  run/last.safetensors, after step 12\n"))
   }
 }

@@ -38,6 +38,12 @@ typedef struct {
     float gradient_limit; /* then clamps each element to +-limit; INFINITY for none */
 } mg_adamw;
 
+/* Hyper-parameters of one step of momentum, see momentum_f32. */
+typedef struct {
+    float decay;
+    float gradient_scale, gradient_limit; /* as in mg_adamw */
+} mg_momentum;
+
 /* One head of attention over one sequence. Query i stands at position `position + i` of the keys
  * and sees keys 0 ... min(key_count, position + i + 1) - 1.
  *

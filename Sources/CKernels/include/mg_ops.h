@@ -232,12 +232,50 @@ void mg_soft_cap(const mg_context *context, size_t n, float cap, float *x);
 /* A range of the parameter arena with a common weight decay. */
 typedef struct {
     size_t offset, count;
+    size_t state; /* where its moments begin in theirs, elements */
     float weight_decay;
 } mg_segment;
 
-/* AdamW on all segments; h->weight_decay is replaced by each segment's. */
+/* How moments are stored, see adamw_f32, adamw_bf16, adamw_q8. */
+typedef enum { MG_STATE_F32, MG_STATE_BF16, MG_STATE_Q8 } mg_state_format;
+
+/* One moment of all segments. 8-bit formats have a scale for MG_STATE_BLOCK elements: segments and
+ * moments then begin at multiples of it. */
+enum { MG_STATE_BLOCK = 64 };
+typedef struct {
+    mg_state_format format;
+    void *values;
+    float *scales; /* or NULL */
+} mg_moments;
+
+/* AdamW on all segments; h->weight_decay is replaced by each segment's. m and v have one format,
+ * whose rounding is a function of `key` and place. */
 void mg_adamw_step(const mg_context *context, const mg_adamw *h, const mg_segment *segments,
-                   size_t segment_count, const float *g, float *p, float *m, float *v);
+                   size_t segment_count, const float *g, float *p, const mg_moments *m,
+                   const mg_moments *v, uint64_t key);
+
+/* Momentum on all segments, whose weight decay is ignored; g becomes what is applied. */
+void mg_momentum_step(const mg_context *context, const mg_momentum *h, const mg_segment *segments,
+                      size_t segment_count, float *g, const mg_moments *m, uint64_t key);
+
+/* A matrix that Muon orthogonalises by itself, dense in the parameter arena. */
+typedef struct {
+    size_t offset, rows, columns;
+} mg_muon_matrix;
+
+typedef struct {
+    float learning_rate;
+    float weight_decay; /* decoupled */
+} mg_muon;
+
+/* p -= lr * (weight_decay * p + sqrt(max(1, rows / columns)) * orthogonalised(u)) for each matrix.
+ * u is what mg_momentum_step made of the gradients. Requires: larger min(rows, columns) first;
+ * scratch of mg_matmul; `work` of mg_muon_work(...) floats, 64-byte aligned. */
+void mg_muon_step(const mg_context *context, const mg_muon *h, const mg_muon_matrix *matrices,
+                  size_t count, const float *u, float *p, float *work);
+
+/* Floats of work space that mg_muon_step needs on so many workers. */
+size_t mg_muon_work(const mg_muon_matrix *matrices, size_t count, size_t workers);
 
 /* Sum of squares in double, by fixed blocks. */
 double mg_sum_squares(const mg_context *context, size_t n, const float *x);

@@ -29,3 +29,5 @@
 #include "../kernels/attention_tile.inl.h"
 #include "../kernels/attention.inl.h"
 #include "../kernels/adamw.inl.h"
+#include "../kernels/muon.inl.h"
+#include "../kernels/state.inl.h"

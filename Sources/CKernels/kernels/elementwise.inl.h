@@ -98,22 +98,32 @@ static void scale_add_f32(size_t n, float scale, const float *x, const float *ad
     }
 }
 
-/* The hash is a 32-bit finaliser (two multiplications, three shifts) of the element's number, keyed
- * before and between: plain C, which compilers vectorise inside the attribute region. The key is
- * hashed first (the finaliser of splitmix64), or the masks of keys that differ in a few bits would
- * be the same but for the order of neighbouring elements. */
-static void dropout_f32(size_t n, uint64_t key, size_t offset, uint32_t threshold, float scale,
-                        const float *x, float *y) {
+/* A random function of (key, number) in plain C, which compilers vectorise inside the attribute
+ * region. The key is hashed first (the finaliser of splitmix64), or the numbers of keys that
+ * differ in a few bits would be the same but for the order of neighbours. */
+typedef struct {
+    uint32_t low, high;
+} hash_key;
+
+MG_INLINE hash_key hash_key_of(uint64_t key) {
     key = (key ^ (key >> 30)) * 0xBF58476D1CE4E5B9u;
     key = (key ^ (key >> 27)) * 0x94D049BB133111EBu;
     key ^= key >> 31;
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t number = offset + i;
-        uint32_t h = (uint32_t)number ^ k0 ^ ((uint32_t)(number >> 32) * 0x9E3779B9u);
-        h = (h ^ (h >> 16)) * 0x7FEB352Du;
-        h = ((h ^ (h >> 15)) + k1) * 0x846CA68Bu;
-        h ^= h >> 16;
-        y[i] = h < threshold ? 0.0f : x[i] * scale;
-    }
+    return (hash_key){(uint32_t)key, (uint32_t)(key >> 32)};
+}
+
+/* A 32-bit finaliser (two multiplications, three shifts) of the number, keyed before and between.
+ */
+MG_INLINE uint32_t hash_of(hash_key key, uint64_t number) {
+    uint32_t h = (uint32_t)number ^ key.low ^ ((uint32_t)(number >> 32) * 0x9E3779B9u);
+    h = (h ^ (h >> 16)) * 0x7FEB352Du;
+    h = ((h ^ (h >> 15)) + key.high) * 0x846CA68Bu;
+    return h ^ (h >> 16);
+}
+
+static void dropout_f32(size_t n, uint64_t key, size_t offset, uint32_t threshold, float scale,
+                        const float *x, float *y) {
+    hash_key hash = hash_key_of(key);
+    for (size_t i = 0; i < n; i++)
+        y[i] = hash_of(hash, offset + i) < threshold ? 0.0f : x[i] * scale;
 }

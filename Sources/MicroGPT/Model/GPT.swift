@@ -44,6 +44,8 @@ enum RandomStream {
   static let batches: UInt64 = 1
   static let dropout: UInt64 = 2
   static let sampling: UInt64 = 3
+  static let rounding: UInt64 = 4
+  static let momentumRounding: UInt64 = 5
 }
 
 // MARK: - Graphs

@@ -50,11 +50,12 @@ private func gpt2Name(_ name: String) -> String? {
 // MARK: - Moving numbers between a block and a file
 
 extension StoredParameter {
-  /// Writes the parameter's part of `block` (weights, or a moment of the optimizer).
+  /// Writes the parameter's part of `block` (weights, or a moment of the optimizer), which begins
+  /// where it does in the block of weights or at `start`.
   func write(
-    from block: Arena, as name: String, to file: inout SafeTensorsWriter
+    from block: Arena, at start: Int? = nil, as name: String, to file: inout SafeTensorsWriter
   ) throws(FileError) {
-    let values = UnsafeBufferPointer(rebasing: block.floats[range])
+    let values = UnsafeBufferPointer(rebasing: block.floats[range(at: start)])
     if !isTransposed {
       try file.write(values, of: name)
       return
@@ -71,10 +72,12 @@ extension StoredParameter {
     if let failure { throw failure }
   }
 
-  /// Reads the tensor `name` of the file into the parameter's part of `block`.
-  func read(from file: SafeTensors, as name: String, to block: Arena) throws(CheckpointError) {
+  /// Reads the tensor `name` of the file into the parameter's part of `block`, see `write`.
+  func read(
+    from file: SafeTensors, as name: String, to block: Arena, at start: Int? = nil
+  ) throws(CheckpointError) {
     _ = try file.require(name, shape: shape)
-    let target = UnsafeMutableBufferPointer(rebasing: block.floats[range])
+    let target = UnsafeMutableBufferPointer(rebasing: block.floats[range(at: start)])
     if !isTransposed {
       try file.read(name, into: target)
       return
@@ -84,5 +87,8 @@ extension StoredParameter {
     for i in 0..<rows { for j in 0..<columns { target[i * columns + j] = values[j * rows + i] } }
   }
 
-  private var range: Range<Int> { parameter.offset..<(parameter.offset + parameter.shape.count) }
+  private func range(at start: Int?) -> Range<Int> {
+    let first = start ?? parameter.offset
+    return first..<(first + parameter.shape.count)
+  }
 }

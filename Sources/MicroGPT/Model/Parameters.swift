@@ -19,17 +19,27 @@ public struct Parameter: Sendable, Equatable {
   let start: Start
   /// Matrices decay, gains and biases don't.
   let decays: Bool
+  /// Rows of the matrices that are stacked in it, for a hidden matrix: query, key and value, or
+  /// gate and up.
+  ///
+  /// Empty for embeddings, the head and everything one-dimensional.
+  let stackedRows: [Int]
+
+  /// Elements up to the next parameter.
+  var paddedCount: Int { Parameter.padded(shape.count) }
+
+  /// Parameters begin at multiples of 64 elements, so that a block of 8-bit moments, which shares a
+  /// scale, belongs to one of them.
+  static func padded(_ count: Int) -> Int { (count + 63) / 64 * 64 }
 }
 
 /// All parameters of a model, in the order of the block.
 public struct ParameterTable: Sendable {
-  /// Matrices first, then everything one-dimensional, so that weight decay is one range.
+  /// Matrices first, then everything one-dimensional, so that what decays lies together.
   public private(set) var parameters: [Parameter] = []
   private var indices: [String: Int] = [:]
   /// Elements of the block, padding between parameters included.
   public private(set) var elementCount = 0
-  /// Elements from the start of the block that weight decay applies to.
-  private(set) var decayingCount = 0
 
   /// The number of weights of the model.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
@@ -40,19 +50,18 @@ public struct ParameterTable: Sendable {
   init(_ c: ModelConfiguration) {
     let entries = ParameterTable.entries(c)
     for entry in entries where entry.shape.rank > 1 { place(entry) }
-    decayingCount = elementCount
     for entry in entries where entry.shape.rank == 1 { place(entry) }
   }
 
-  private typealias Entry = (name: String, shape: Shape, start: Parameter.Start)
+  private typealias Entry = (name: String, shape: Shape, start: Parameter.Start, stack: [Int])
 
   private mutating func place(_ entry: Entry) {
     indices[entry.name] = parameters.count
     parameters.append(
       Parameter(
         name: entry.name, shape: entry.shape, offset: elementCount, start: entry.start,
-        decays: entry.shape.rank > 1))
-    elementCount += Arena.rounded(entry.shape.count * 4) / 4
+        decays: entry.shape.rank > 1, stackedRows: entry.stack))
+    elementCount += Parameter.padded(entry.shape.count)
   }
 
   private static func entries(_ c: ModelConfiguration) -> [Entry] {
@@ -64,38 +73,38 @@ public struct ParameterTable: Sendable {
     let residual: Parameter.Start =
       c.initialization == .gpt2
       ? .normal(deviation: 0.02 / Double(2 * c.layerCount).squareRoot()) : .zero
-    func linear(_ name: String, _ outputs: Int, _ inputs: Int, _ start: Parameter.Start) {
-      entries.append(("\(name).weight", Shape(outputs, inputs), start))
-      if c.linearBias { entries.append(("\(name).bias", Shape(outputs), .zero)) }
+    func linear(_ name: String, _ stack: [Int], _ inputs: Int, _ start: Parameter.Start) {
+      let outputs = stack.reduce(0, +)
+      entries.append(("\(name).weight", Shape(outputs, inputs), start, stack))
+      if c.linearBias { entries.append(("\(name).bias", Shape(outputs), .zero, [])) }
     }
     func norm(_ name: String) {
-      if c.normGain { entries.append(("\(name).weight", Shape(width), .one)) }
-      if c.normBias { entries.append(("\(name).bias", Shape(width), .zero)) }
+      if c.normGain { entries.append(("\(name).weight", Shape(width), .one, [])) }
+      if c.normBias { entries.append(("\(name).bias", Shape(width), .zero, [])) }
     }
-    entries.append(
-      ("embedding.token.weight", Shape(c.vocabularySize, width), .normal(deviation: 0.02)))
-    if c.position == .learned {
-      entries.append(
-        ("embedding.position.weight", Shape(c.contextLength, width), .normal(deviation: 0.02)))
+    func table(_ name: String, _ rows: Int) {
+      entries.append((name, Shape(rows, width), .normal(deviation: 0.02), []))
     }
+    table("embedding.token.weight", c.vocabularySize)
+    if c.position == .learned { table("embedding.position.weight", c.contextLength) }
     for i in 0..<c.layerCount {
       let block = "blocks.\(i)"
       let attended = c.headCount * c.headWidth
       norm("\(block).attention.norm")
-      linear("\(block).attention.qkv", c.heads.rowWidth, width, deviation(width))
-      linear("\(block).attention.output", width, attended, residual)
+      let shared = c.keyValueHeadCount * c.headWidth
+      linear("\(block).attention.qkv", [attended, shared, shared], width, deviation(width))
+      linear("\(block).attention.output", [width], attended, residual)
       norm("\(block).mlp.norm")
       if c.activation == .swiglu {
-        linear("\(block).mlp.gate_up", 2 * c.hiddenWidth, width, deviation(width))
+        let parts = [c.hiddenWidth, c.hiddenWidth]
+        linear("\(block).mlp.gate_up", parts, width, deviation(width))
       } else {
-        linear("\(block).mlp.up", c.hiddenWidth, width, deviation(width))
+        linear("\(block).mlp.up", [c.hiddenWidth], width, deviation(width))
       }
-      linear("\(block).mlp.down", width, c.hiddenWidth, residual)
+      linear("\(block).mlp.down", [width], c.hiddenWidth, residual)
     }
     if c.finalNorm { norm("norm") }
-    if !c.tiedHead {
-      entries.append(("head.weight", Shape(c.vocabularySize, width), .normal(deviation: 0.02)))
-    }
+    if !c.tiedHead { table("head.weight", c.vocabularySize) }
     return entries
   }
 

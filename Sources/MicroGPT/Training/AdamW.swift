@@ -1,4 +1,5 @@
-// AdamW over the whole parameter block: Loshchilov and Hutter 2017, arXiv 1711.05101.
+// AdamW, for a whole model or for what Muon leaves over: Loshchilov and Hutter 2017, arXiv
+// 1711.05101.
 
 import CKernels
 
@@ -19,42 +20,44 @@ public struct AdamWConfiguration: Sendable, Equatable {
   public init() {}
 }
 
-/// The state of AdamW: first and second moment of every parameter.
-final class AdamW {
+/// AdamW with its state: first and second moment of every parameter.
+final class AdamW: Optimizer {
   let configuration: AdamWConfiguration
-  let moment1: Arena
-  let moment2: Arena
-  private let segments: [mg_segment]
+  let moment1: Moments
+  let moment2: Moments
+  private let layout: MomentLayout
+  private let seed: UInt64
 
-  /// *Throws* if memory lacks: 8 bytes per parameter.
-  init(_ configuration: AdamWConfiguration, table: ParameterTable) throws(MemoryError) {
-    self.configuration = configuration
-    moment1 = try Arena(byteCount: table.elementCount * 4)
-    moment2 = try Arena(byteCount: table.elementCount * 4)
-    let decaying = table.decayingCount
-    segments = [
-      mg_segment(offset: 0, count: decaying, weight_decay: Float(configuration.weightDecay)),
-      mg_segment(offset: decaying, count: table.elementCount - decaying, weight_decay: 0),
-    ]
+  /// *Throws* if memory lacks: 8, 4 or 2.1 bytes per parameter.
+  init(_ recipe: TrainingConfiguration, parameters: [Parameter]) throws(MemoryError) {
+    configuration = recipe.adamW
+    seed = recipe.seed
+    layout = MomentLayout(parameters, weightDecay: configuration.weightDecay)
+    moment1 = try Moments(layout, recipe.optimizerState)
+    moment2 = try Moments(layout, recipe.optimizerState)
   }
 
-  /// Updates `weights` from `gradients` · `gradientScale`, in one pass.
-  ///
-  /// *Requires*: `step`, counted from 1, is one more than at the last call.
-  func update(
-    weights: Arena, gradients: Arena, learningRate: Double, step: Int, gradientScale: Double,
-    gradientLimit: Double, compute: Compute
-  ) {
+  var moments: [(prefix: String, layout: MomentLayout, values: Moments)] {
+    [("optimizer.moment1.", layout, moment1), ("optimizer.moment2.", layout, moment2)]
+  }
+
+  /// 3 and 4 for the moments, 2 corrections, root, sum, quotient, decay and update: some 15 each.
+  var flops: Double { 15 * Double(layout.elementCount) }
+
+  /// One pass over weights, gradients and moments.
+  func update(_ step: OptimizerStep, weights: Arena, gradients: Arena, compute: Compute) {
     var h = mg_adamw(
-      learning_rate: Float(learningRate), beta1: Float(configuration.beta1),
+      learning_rate: Float(step.learningRate), beta1: Float(configuration.beta1),
       beta2: Float(configuration.beta2), epsilon: Float(configuration.epsilon), weight_decay: 0,
-      correction1: Float(1 / (1 - power(configuration.beta1, Double(step)))),
-      correction2: Float(1 / (1 - power(configuration.beta2, Double(step)))),
-      gradient_scale: Float(gradientScale), gradient_limit: Float(gradientLimit))
-    segments.withUnsafeBufferPointer { list in
+      correction1: Float(1 / (1 - power(configuration.beta1, Double(step.step)))),
+      correction2: Float(1 / (1 - power(configuration.beta2, Double(step.step)))),
+      gradient_scale: Float(step.gradientScale), gradient_limit: Float(step.gradientLimit))
+    var (first, second) = (moment1.description, moment2.description)
+    layout.segments.withUnsafeBufferPointer { list in
       mg_adamw_step(
         compute.context, &h, list.baseAddress, list.count, gradients.floats.baseAddress,
-        weights.floats.baseAddress, moment1.floats.baseAddress, moment2.floats.baseAddress)
+        weights.floats.baseAddress, &first, &second,
+        roundingKey(seed, step: step.step, stream: RandomStream.rounding))
     }
   }
 }

@@ -51,10 +51,13 @@ public struct MemoryEstimate: Sendable, Equatable {
     var needs = Executor.scratchNeeds(training.graph, compute.kernels)
     needs.shared = max(needs.shared, mg_shared_scratch(0, table.elementCount))
     let weights = table.elementCount * 4
+    let optimizer = optimizerByteCounts(recipe, table: table, compute: compute)
     parts = [
       Part(name: "weights", byteCount: weights),
       Part(name: "gradients", byteCount: weights),
-      Part(name: "optimizer (two moments)", byteCount: 2 * weights),
+      Part(
+        name: "optimizer (\(recipe.optimizer.rawValue), \(recipe.optimizerState.rawValue))",
+        byteCount: optimizer.moments),
       Part(name: "activations of a step", byteCount: MemoryPlan(training.graph).byteCount),
       Part(
         name: "scratch of \(compute.threadCount) threads",
@@ -67,6 +70,9 @@ public struct MemoryEstimate: Sendable, Equatable {
         configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: false)
       parts.append(
         Part(name: "activations of evaluation", byteCount: MemoryPlan(evaluation.graph).byteCount))
+    }
+    if optimizer.work > 0 {
+      parts.append(Part(name: "work space of the optimizer", byteCount: optimizer.work))
     }
     if samples {
       let single = LogitsGraph(

@@ -17,10 +17,12 @@ extension Trainer {
     let zeros = zeroed.reduce(0) { $0 + $1.count }
     profile.setCost(of: .zeroing, flops: 0, bytes: 4 * Double(zeros))
     profile.setCost(of: .gradientNorm, flops: 2 * count, bytes: weights)
-    // AdamW: reads the gradient, reads and writes the weight and both moments. Some 15 operations:
-    // 3 and 4 for the moments, 2 corrections, root, sum, quotient, decay and update.
-    let moments = Double(optimizer.moment1.byteCount + optimizer.moment2.byteCount)
-    profile.setCost(of: .optimizer, flops: 15 * count, bytes: 3 * weights + 2 * moments)
+    // Reads the gradient, reads and writes the weight and all moments.
+    let moments = optimizer.moments.reduce(0) {
+      $0 + $1.values.values.byteCount + $1.values.scales.byteCount
+    }
+    profile.setCost(
+      of: .optimizer, flops: optimizer.flops, bytes: 3 * weights + 2 * Double(moments))
     executor.profile = profile
   }
 

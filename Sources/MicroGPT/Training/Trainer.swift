@@ -16,7 +16,7 @@ public final class Trainer {
   /// Where in the data the run is.
   public internal(set) var sampler: BatchSampler
   let compute: Compute
-  let optimizer: AdamW
+  let optimizer: any Optimizer
   let gradients: Arena
   let executor: Executor
   /// Parts of the gradient block that a step begins with zeros in.
@@ -48,7 +48,7 @@ public final class Trainer {
     self.compute = compute
     schedule = configuration.schedule
     sampler = BatchSampler(training, seed: configuration.seed)
-    optimizer = try AdamW(configuration.adamW, table: model.table)
+    optimizer = try makeOptimizer(configuration, table: model.table, compute: compute)
     gradients = try Arena(byteCount: model.table.elementCount * 4)
     loss = LossGraph(
       model.configuration, model.table, batchSize: configuration.batchSize,
@@ -96,9 +96,12 @@ public final class Trainer {
     let clip = configuration.gradientClip
     let scale = clip > 0 && gradientNorm > clip ? clip / gradientNorm : 1
     step += 1
+    let limit = configuration.gradientLimit
     optimizer.update(
-      weights: model.weights, gradients: gradients, learningRate: rate, step: step,
-      gradientScale: scale, gradientLimit: .infinity, compute: compute)
+      OptimizerStep(
+        learningRate: rate, step: step, gradientScale: scale,
+        gradientLimit: limit > 0 ? limit : .infinity),
+      weights: model.weights, gradients: gradients, compute: compute)
     executor.profile?.end(.optimizer)
     executor.profile?.endStep()
     return StepResult(

@@ -13,6 +13,10 @@ public struct TrainingBenchmark: Sendable {
   public var precision = Precision.float32
   /// Whether backward computes the values of a block again.
   public var recomputes = false
+  /// The update rule.
+  public var optimizer = OptimizerKind.adamW
+  /// How its moments are stored.
+  public var optimizerState = OptimizerStateFormat.float32
   /// Steps that count.
   public var steps: Int
   /// Steps before them: page faults, caches, clock.
@@ -116,7 +120,7 @@ public struct TrainingBenchmark: Sendable {
       samples: false, compute: compute)
   }
 
-  /// AdamW with the defaults and clipping at 1, at a constant rate.
+  /// The optimizer with the defaults and clipping at 1, at a constant rate.
   private var trainingConfiguration: TrainingConfiguration {
     var recipe = TrainingConfiguration(
       steps: warmUpSteps + steps, batchSize: batchSize,
@@ -127,6 +131,8 @@ public struct TrainingBenchmark: Sendable {
       gradientClip: 1, seed: seed)
     recipe.recomputes = recomputes
     recipe.precision = precision
+    recipe.optimizer = optimizer
+    recipe.optimizerState = optimizerState
     return recipe
   }
 

@@ -34,8 +34,6 @@ public struct DataSource: Sendable, Equatable {
 
 /// Saves and restores the state of a `Trainer`.
 public enum TrainingCheckpoint {
-  private static let moments = ("optimizer.moment1.", "optimizer.moment2.")
-
   /// Writes a checkpoint: aside, synced, renamed; the previous file survives until then.
   public static func save(
     _ trainer: Trainer, tokenizer: any TextTokenizer, layout: CorpusLayout, source: DataSource,
@@ -43,10 +41,9 @@ public enum TrainingCheckpoint {
   ) throws {
     let model = trainer.model
     let stored = model.table.stored(for: model.configuration.family)
-    var tensors: [TensorSpecification] = []
-    for prefix in ["", moments.0, moments.1] {
-      tensors += stored.map { TensorSpecification(name: prefix + $0.name, shape: $0.shape) }
-    }
+    let moments = SavedMoments(trainer)
+    let tensors =
+      stored.map { TensorSpecification(name: $0.name, shape: $0.shape) } + moments.tensors
     var file = try SafeTensorsWriter(
       path: path, tensors: tensors,
       metadata: [
@@ -56,15 +53,10 @@ public enum TrainingCheckpoint {
         (ModelFile.Key.layout, layout.rawValue),
         (ModelFile.Key.training, state(trainer, source, progress).description),
       ])
-    let blocks = [
-      ("", model.weights), (moments.0, trainer.optimizer.moment1),
-      (moments.1, trainer.optimizer.moment2),
-    ]
-    for (prefix, block) in blocks {
-      for parameter in stored {
-        try parameter.write(from: block, as: prefix + parameter.name, to: &file)
-      }
+    for parameter in stored {
+      try parameter.write(from: model.weights, as: parameter.name, to: &file)
     }
+    try moments.write(to: &file)
     try file.commit()
   }
 
@@ -78,8 +70,11 @@ public enum TrainingCheckpoint {
       "batch_size": .integer(c.batchSize), "grad_accum": .integer(c.gradientAccumulation),
       "seed": .string(String(c.seed)), "grad_clip": .number(c.gradientClip),
       "precision": .string(c.precision.rawValue),
+      "grad_clip_value": .number(c.gradientLimit),
       "optimizer": [
-        "name": "adamw", "beta1": .number(c.adamW.beta1), "beta2": .number(c.adamW.beta2),
+        "name": .string(c.optimizer.rawValue), "state": .string(c.optimizerState.rawValue),
+        "momentum": .number(c.muon.momentum), "adamw_lr": .number(c.muon.adamWRate),
+        "beta1": .number(c.adamW.beta1), "beta2": .number(c.adamW.beta2),
         "epsilon": .number(c.adamW.epsilon), "weight_decay": .number(c.adamW.weightDecay),
       ],
       "schedule": [
@@ -108,18 +103,13 @@ public enum TrainingCheckpoint {
     let reader = StateReader(path: file.path, json: json)
     let schedule = try reader.object("schedule")
     let optimizer = try reader.object("optimizer")
-    var adamW = AdamWConfiguration()
-    adamW.beta1 = try optimizer.number("beta1")
-    adamW.beta2 = try optimizer.number("beta2")
-    adamW.epsilon = try optimizer.number("epsilon")
-    adamW.weightDecay = try optimizer.number("weight_decay")
     guard let kind = ScheduleKind(rawValue: try schedule.text("kind")) else {
       throw reader.damage("an unknown schedule")
     }
     guard let seed = UInt64(try reader.text("seed")) else { throw reader.damage("a seed") }
     var recipe = TrainingConfiguration(
       steps: try reader.integer("steps"), batchSize: try reader.integer("batch_size"),
-      gradientAccumulation: try reader.integer("grad_accum"), adamW: adamW,
+      gradientAccumulation: try reader.integer("grad_accum"), adamW: AdamWConfiguration(),
       schedule: LearningRateSchedule(
         kind: kind, maximum: try schedule.number("lr"), minimum: try schedule.number("min_lr"),
         warmupSteps: try schedule.integer("warmup"), totalSteps: try reader.integer("steps"),
@@ -132,6 +122,8 @@ public enum TrainingCheckpoint {
       }
       recipe.precision = precision
     }
+    recipe.gradientLimit = json["grad_clip_value"]?.doubleValue ?? 0
+    try readOptimizer(optimizer, into: &recipe)
     recipe.schedule.plateau.halvings = try schedule.integer("halvings")
     recipe.schedule.plateau.evaluationsSinceBest = try schedule.integer("evaluations_since_best")
     recipe.schedule.plateau.best = schedule.json["plateau_best"]?.doubleValue ?? .infinity
@@ -140,6 +132,24 @@ public enum TrainingCheckpoint {
       (0...LearningRateSchedule.maximumHalvings).contains(recipe.schedule.plateau.halvings)
     else { throw reader.damage("sizes out of range") }
     return recipe
+  }
+
+  /// Files from before there was a choice have AdamW in float32, and say nothing of the rest.
+  private static func readOptimizer(
+    _ optimizer: StateReader, into recipe: inout TrainingConfiguration
+  ) throws {
+    recipe.adamW.beta1 = try optimizer.number("beta1")
+    recipe.adamW.beta2 = try optimizer.number("beta2")
+    recipe.adamW.epsilon = try optimizer.number("epsilon")
+    recipe.adamW.weightDecay = try optimizer.number("weight_decay")
+    let state = optimizer.json["state"]?.stringValue ?? OptimizerStateFormat.float32.rawValue
+    guard let kind = OptimizerKind(rawValue: try optimizer.text("name")),
+      let format = OptimizerStateFormat(rawValue: state)
+    else { throw optimizer.damage("an unknown optimizer") }
+    (recipe.optimizer, recipe.optimizerState) = (kind, format)
+    guard kind == .muon else { return }
+    recipe.muon.momentum = try optimizer.number("momentum")
+    recipe.muon.adamWRate = try optimizer.number("adamw_lr")
   }
 
   /// The text of the run in `file`.
@@ -175,12 +185,7 @@ public enum TrainingCheckpoint {
   ) throws -> RunProgress {
     let json = try file.requireJSON(ModelFile.Key.training)
     let reader = StateReader(path: file.path, json: json)
-    let blocks = [(moments.0, trainer.optimizer.moment1), (moments.1, trainer.optimizer.moment2)]
-    for parameter in trainer.model.table.stored(for: trainer.model.configuration.family) {
-      for (prefix, block) in blocks {
-        try parameter.read(from: file, as: prefix + parameter.name, to: block)
-      }
-    }
+    try SavedMoments(trainer).read(from: file)
     let sampler = try BatchSampler(
       trainer.sampler.split, resuming: try reader.object("data").json)
     let step = try reader.integer("step")

@@ -8,12 +8,20 @@ public struct TrainingConfiguration: Sendable, Equatable {
   public var batchSize: Int
   /// Forward and backward passes per optimizer step; their gradients add up exactly.
   public var gradientAccumulation: Int
-  /// Hyper-parameters of the optimizer.
+  /// The update rule.
+  public var optimizer = OptimizerKind.adamW
+  /// How the moments of the optimizer are stored.
+  public var optimizerState = OptimizerStateFormat.float32
+  /// Hyper-parameters of AdamW; Muon has its weight decay, too.
   public var adamW: AdamWConfiguration
+  /// Hyper-parameters that only Muon has.
+  public var muon = MuonConfiguration()
   /// The learning rate of every step.
   public var schedule: LearningRateSchedule
   /// Largest global norm of the gradient; 0 for no clipping.
   public var gradientClip: Double
+  /// Largest magnitude of an element of the gradient, after `gradientClip`; 0 for no limit.
+  public var gradientLimit = 0.0
   /// Every random number of the run comes from it.
   public var seed: UInt64
   /// What matrices are multiplied in and activations are kept in.

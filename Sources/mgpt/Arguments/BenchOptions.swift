@@ -30,6 +30,8 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   var precision: PrecisionChoice?
   /// Compute activations again in backward.
   var recompute = false
+  var optimizer: OptimizerChoice?
+  var optimizerState: OptimizerStateChoice?
   /// Steps that are timed.
   var steps: Int?
   /// Time each operation.
@@ -98,6 +100,12 @@ extension BenchOptions {
       .flag(
         "recompute", into: \.recompute, help: "Compute activations again instead of keeping them"),
       size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
+      .value(
+        "optimizer", "NAME", .choice, into: \.optimizer, default: "adamw", example: "muon",
+        help: "Update rule"),
+      .value(
+        "optimizer-state", "FORMAT", .choice, into: \.optimizerState, default: "f32",
+        example: "bf16", help: "Storage of the optimizer's moments"),
       size(
         "steps", 1_000_000, into: \.steps, default: "30", help: "Steps to time, after 5 more"),
       .flag("profile", into: \.profile, help: "Time each operation"),
@@ -138,9 +146,10 @@ extension BenchOptions {
           ("kv-heads", keyValueHeads != nil), ("embed-dim", embedDim != nil),
           ("hidden-dim", hiddenDim != nil), ("context", context != nil),
           ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
-          ("vocab-size", vocabSize != nil), ("recompute", recompute), ("steps", steps != nil),
-          ("precision", precision != nil), ("preset", preset != nil), ("profile", profile),
-          ("trace", trace != nil),
+          ("vocab-size", vocabSize != nil),
+          ("optimizer", optimizer != nil), ("optimizer-state", optimizerState != nil),
+          ("precision", precision != nil), ("recompute", recompute), ("steps", steps != nil),
+          ("preset", preset != nil), ("profile", profile), ("trace", trace != nil),
         ]
       }
     return pairs.filter(\.1).map(\.0)

@@ -8,7 +8,12 @@ enum FamilyChoice: String, CaseIterable, Sendable {
 
 /// The update rule.
 enum OptimizerChoice: String, CaseIterable, Sendable {
-  case adamw
+  case adamw, muon
+}
+
+/// How the optimizer's moments are stored.
+enum OptimizerStateChoice: String, CaseIterable, Sendable {
+  case f32, bf16, int8
 }
 
 /// How the learning rate changes over the run.

@@ -17,15 +17,22 @@ extension TrainOptions {
         help: "Forward passes per step: a step sees N times the batch"
       ).named(suggestedFor: ["gradient-accumulation-steps", "accumulate"]),
       .value(
-        "optimizer", "NAME", .choice, into: \.optimizer, default: "adamw", example: "adamw",
-        help: "Update rule"),
+        "optimizer", "NAME", .choice, into: \.optimizer, default: "muon for modern, else adamw",
+        example: "adamw", help: "Update rule of hidden matrices; AdamW updates the rest"),
+      .value(
+        "optimizer-state", "FORMAT", .choice, into: \.optimizerState, default: "f32",
+        example: "bf16", help: "Storage of the optimizer's moments"),
       .value(
         "lr", "X", .real(.excluding(0), .including(10)), into: \.learningRate,
         default: "by family", example: "3e-3", help: "Highest learning rate"
       ).named(suggestedFor: ["learning-rate", "rate"]),
       .value(
         "min-lr", "X", .real(.including(0), .including(10)), into: \.minLearningRate,
-        default: "a tenth of --lr", example: "3e-4", help: "Learning rate at the end"),
+        default: "0 with muon, else --lr / 10", example: "3e-4", help: "Learning rate at the end"),
+      .value(
+        "adamw-lr", "X", .real(.excluding(0), .including(10)), into: \.adamWLearningRate,
+        default: "by family", example: "3e-3",
+        help: "Beside Muon: highest learning rate of what AdamW updates"),
       .value(
         "warmup", "N", .integer(0...1_000_000_000), into: \.warmup, default: "by preset",
         example: "100", help: "Steps in which the learning rate rises from 0"
@@ -39,7 +46,11 @@ extension TrainOptions {
         help: "Evaluations without progress before plateau halves the rate"),
       .value(
         "weight-decay", "X", .real(.including(0), .including(10)), into: \.weightDecay,
-        default: "0.1", example: "0.1", help: "Weight decay of the matrices"),
+        default: "0.02 with muon, else 0.1", example: "0.1",
+        help: "Weight decay of the matrices, times the learning rate"),
+      .value(
+        "momentum", "X", .real(.including(0), .excluding(1)), into: \.momentum, default: "0.95",
+        example: "0.95", help: "Decay of Muon's momentum"),
       .value(
         "beta1", "X", .real(.including(0), .excluding(1)), into: \.beta1, default: "0.9",
         example: "0.9", help: "Decay of AdamW's first moment"),
@@ -50,6 +61,10 @@ extension TrainOptions {
         "grad-clip", "X", .real(.including(0), .including(1_000_000)), into: \.gradClip,
         default: "1", example: "1", help: "Largest global norm of the gradient (0 = off)"
       ).named(suggestedFor: ["clip", "max-norm", "clip-grad"]),
+      .value(
+        "grad-clip-value", "X", .real(.including(0), .including(1_000_000)),
+        into: \.gradClipValue, default: "0", example: "1",
+        help: "Largest element of the gradient, after --grad-clip (0 = off)"),
       .value(
         "precision", "NAME", .choice, into: \.precision, default: "f32", example: "bf16",
         help: "Numbers that products and saved activations are in"

@@ -46,17 +46,24 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   /// Forward passes per step.
   var gradAccum: Int?
   var optimizer: OptimizerChoice?
+  var optimizerState: OptimizerStateChoice?
   var learningRate: Double?
   var minLearningRate: Double?
+  /// Highest rate of AdamW beside Muon.
+  var adamWLearningRate: Double?
   var warmup: Int?
   var schedule: ScheduleChoice?
   var patience: Int?
   var weightDecay: Double?
+  /// Decay of Muon's momentum.
+  var momentum: Double?
   var beta1: Double?
   var beta2: Double?
   /// Largest global norm of the gradient; 0 is off.
   var gradClip: Double?
   var precision: PrecisionChoice?
+  /// Largest magnitude of an element of the gradient; 0 is off.
+  var gradClipValue: Double?
   /// Compute activations again in backward instead of keeping them.
   var recompute = false
   var seed: UInt64?

@@ -161,6 +161,11 @@ extension BenchOptions {
     benchmark.isProfiled = profile
     benchmark.tracePath = trace
     benchmark.precision = precision.flatMap { Precision(rawValue: $0.rawValue) } ?? .float32
+    benchmark.optimizer =
+      optimizer.flatMap { OptimizerKind(rawValue: $0.rawValue) } ?? benchmark.optimizer
+    benchmark.optimizerState =
+      optimizerState.flatMap { OptimizerStateFormat(rawValue: $0.rawValue) }
+      ?? benchmark.optimizerState
     return benchmark
   }
 }
@@ -170,7 +175,8 @@ private func introduction(_ benchmark: TrainingBenchmark) -> String {
   return "\(c.family.rawValue): \(c.layerCount) layers, \(c.headCount) heads "
     + "(\(c.keyValueHeadCount) key/value), width \(c.modelWidth), MLP \(c.hiddenWidth), "
     + "vocabulary \(c.vocabularySize); \(benchmark.batchSize) x \(c.contextLength) tokens x "
-    + "\(benchmark.gradientAccumulation), AdamW\n\n"
+    + "\(benchmark.gradientAccumulation), \(benchmark.optimizer == .muon ? "Muon" : "AdamW"), "
+    + "moments in \(benchmark.optimizerState.rawValue)\n\n"
 }
 
 private func threadCount(_ count: Int) -> String { count == 1 ? "1 thread" : "\(count) threads" }

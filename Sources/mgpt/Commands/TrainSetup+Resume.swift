@@ -90,6 +90,8 @@ extension TrainSetup {
       ("--grad-accum", asked.gradAccum.map(String.init), String(recipe.gradientAccumulation)),
       ("--precision", asked.precision?.rawValue, recipe.precision.rawValue),
       ("--seed", asked.seed.map { String($0) }, String(recipe.seed)),
+      ("--optimizer", asked.optimizer?.rawValue, recipe.optimizer.rawValue),
+      ("--optimizer-state", asked.optimizerState?.rawValue, recipe.optimizerState.rawValue),
       ("--warmup", asked.warmup.map(String.init), String(schedule.warmupSteps)),
       ("--schedule", asked.schedule?.rawValue, schedule.kind.rawValue),
       ("--patience", asked.patience.map(String.init), String(schedule.patience)),
@@ -119,7 +121,10 @@ extension TrainSetup {
     set("--weight-decay", &recipe.adamW.weightDecay, to: asked.weightDecay)
     set("--beta1", &recipe.adamW.beta1, to: asked.beta1)
     set("--beta2", &recipe.adamW.beta2, to: asked.beta2)
+    set("--adamw-lr", &recipe.muon.adamWRate, to: asked.adamWLearningRate)
+    set("--momentum", &recipe.muon.momentum, to: asked.momentum)
     set("--grad-clip", &recipe.gradientClip, to: asked.gradClip)
+    set("--grad-clip-value", &recipe.gradientLimit, to: asked.gradClipValue)
     return notes
   }
 }

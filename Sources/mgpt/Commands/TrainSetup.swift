@@ -112,10 +112,11 @@ extension TrainSetup {
   private static func recipe(
     _ asked: TrainOptions, _ preset: ModelPreset, _ family: ModelFamily, context: Int
   ) throws -> TrainingConfiguration {
-    let recipe = Recipe(family)
+    let recipe = Recipe(
+      family, optimizer: asked.optimizer.flatMap { OptimizerKind(rawValue: $0.rawValue) })
     let steps = asked.steps ?? preset.steps
     let maximum = asked.learningRate ?? recipe.learningRate
-    let minimum = asked.minLearningRate ?? maximum / 10
+    let minimum = asked.minLearningRate ?? (recipe.endsAtZero ? 0 : maximum / 10)
     if minimum > maximum {
       throw ConfigurationError.outOfRange(
         option: "--min-lr", found: "\(minimum)", range: "at most --lr \(maximum)")
@@ -139,6 +140,13 @@ extension TrainSetup {
     configuration.recomputes = asked.recompute
     configuration.precision =
       asked.precision.flatMap { Precision(rawValue: $0.rawValue) } ?? .float32
+    configuration.optimizer = recipe.optimizer
+    configuration.optimizerState =
+      asked.optimizerState.flatMap { OptimizerStateFormat(rawValue: $0.rawValue) } ?? .float32
+    configuration.muon = recipe.muon
+    configuration.muon.momentum = asked.momentum ?? recipe.muon.momentum
+    configuration.muon.adamWRate = asked.adamWLearningRate ?? recipe.muon.adamWRate
+    configuration.gradientLimit = asked.gradClipValue ?? 0
     return configuration
   }
 

@@ -48,8 +48,11 @@ struct TrainWords {
   private var run: String {
     let run = setup.configuration
     let tokens = run.batchSize * setup.architecture.contextLength * run.gradientAccumulation
-    return "\(counted(run.steps, "step")) of \(tokens) tokens, AdamW, learning rate "
-      + "\(run.schedule.maximum) (\(run.schedule.kind.rawValue)), seed \(run.seed)"
+    let isMuon = run.optimizer == .muon
+    return "\(counted(run.steps, "step")) of \(tokens) tokens, \(isMuon ? "Muon" : "AdamW"), "
+      + "learning rate \(run.schedule.maximum) "
+      + (isMuon ? "and AdamW's \(run.muon.adamWRate) " : "")
+      + "(\(run.schedule.kind.rawValue)), seed \(run.seed)"
   }
 
   private var memory: String {

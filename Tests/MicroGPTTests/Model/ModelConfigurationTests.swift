@@ -43,10 +43,17 @@ import Testing
     for parameter in table.parameters {
       #expect(parameter.offset * 4 % Arena.alignment == 0 && parameter.offset >= end)
       #expect(parameter.decays == (parameter.shape.rank > 1))
-      #expect((parameter.offset < table.decayingCount) == parameter.decays)
+      // Blocks of 8-bit moments belong to one parameter.
+      #expect(parameter.offset % 64 == 0)
+      let rows = parameter.stackedRows.reduce(0, +)
+      let isHidden = parameter.decays && parameter.name.hasPrefix("blocks.")
+      #expect(rows == (isHidden ? parameter.shape[0] : 0))
       #expect(table[parameter.name] == parameter)
       end = parameter.offset + parameter.shape.count
     }
+    let firstVector = table.parameters.firstIndex { !$0.decays } ?? table.parameters.count
+    let isMixed = table.parameters[firstVector...].contains { $0.decays }
+    #expect(!isMixed)
     #expect(
       table.elementCount >= end && Set(table.parameters.map(\.name)).count == table.parameters.count
     )

@@ -1,4 +1,6 @@
 // Small training runs: texts, recipes, trainers, and what a run leaves behind.
+import Testing
+
 @testable import MicroGPT
 
 /// A text that small models can learn something from, in both layouts.
@@ -34,6 +36,18 @@ enum SmallTexts {
   }
 }
 
+/// An update rule and how it stores its moments.
+struct OptimizerChoice: CustomTestStringConvertible {
+  let kind: OptimizerKind
+  let format: OptimizerStateFormat
+
+  static let plain = OptimizerChoice(kind: .adamW, format: .float32)
+  static let all = OptimizerKind.allCases.flatMap { kind in
+    OptimizerStateFormat.allCases.map { OptimizerChoice(kind: kind, format: $0) }
+  }
+  var testDescription: String { "\(kind.rawValue) \(format.rawValue)" }
+}
+
 /// A run of a small model.
 struct SmallRun {
   let trainer: Trainer
@@ -44,22 +58,25 @@ struct SmallRun {
   init(
     _ name: String, layout: CorpusLayout = .stream, threads: Int = 1, backEnd: String? = nil,
     seed: UInt64 = 1, steps: Int = 10, batchSize: Int = 3, accumulation: Int = 1,
-    schedule: ScheduleKind = .cosine, rate: Double = 1e-2, clip: Double = 1
+    schedule: ScheduleKind = .cosine, rate: Double = 1e-2, clip: Double = 1, limit: Double = 0,
+    optimizer: OptimizerChoice = .plain
   ) throws {
     (corpus, tokenizer) = try SmallTexts.corpus(layout)
     var c = SmallModels.configuration(name)
     c.vocabularySize = tokenizer.vocabularySize
     compute = try Compute(threadCount: threads, backEnd: backEnd)
+    var recipe = TrainingConfiguration(
+      steps: steps, batchSize: batchSize, gradientAccumulation: accumulation,
+      adamW: AdamWConfiguration(),
+      schedule: LearningRateSchedule(
+        kind: schedule, maximum: rate, minimum: rate / 10, warmupSteps: 2, totalSteps: steps,
+        patience: 1),
+      gradientClip: clip, seed: seed)
+    recipe.gradientLimit = limit
+    (recipe.optimizer, recipe.optimizerState) = (optimizer.kind, optimizer.format)
     trainer = try Trainer(
-      model: GPT(c, seed: seed),
-      configuration: TrainingConfiguration(
-        steps: steps, batchSize: batchSize, gradientAccumulation: accumulation,
-        adamW: AdamWConfiguration(),
-        schedule: LearningRateSchedule(
-          kind: schedule, maximum: rate, minimum: rate / 10, warmupSteps: 2, totalSteps: steps,
-          patience: 1),
-        gradientClip: clip, seed: seed),
-      training: corpus.training, compute: compute)
+      model: GPT(c, seed: seed), configuration: recipe, training: corpus.training,
+      compute: compute)
   }
 
   /// The run `other` with another trainer.
@@ -83,15 +100,15 @@ struct SmallRun {
 /// The bits of a trainer's weights, moments, data position and schedule.
 struct TrainerState: Equatable {
   var weights: [UInt32]
-  var moments: [[UInt32]]
+  var moments: [[UInt8]]
   var step: Int
   var data: JSON
   var plateau: LearningRateSchedule.PlateauState
 
   init(_ trainer: Trainer) {
     weights = trainer.model.weights.floats.map(\.bitPattern)
-    moments = [trainer.optimizer.moment1, trainer.optimizer.moment2].map {
-      $0.floats.map(\.bitPattern)
+    moments = trainer.optimizer.moments.flatMap { [$0.values.values, $0.values.scales] }.map {
+      Array(UnsafeRawBufferPointer(start: $0.base, count: $0.byteCount))
     }
     step = trainer.step
     data = trainer.sampler.state

@@ -4,6 +4,14 @@ import Testing
 
 @testable import MicroGPT
 
+/// A recipe that has nothing but these hyper-parameters.
+func recipe(_ adamW: AdamWConfiguration, rate: Double = 1) -> TrainingConfiguration {
+  TrainingConfiguration(
+    steps: 10, batchSize: 1, adamW: adamW,
+    schedule: LearningRateSchedule(
+      kind: .constant, maximum: rate, minimum: 0, warmupSteps: 0, totalSteps: 10, patience: 1))
+}
+
 @Suite struct AdamWTests {
   /// Ten steps with changing gradients, rate and clipping: weights and moments of every parameter.
   @Test(arguments: [0.0, 0.1]) func tenSteps(_ decay: Double) throws {
@@ -11,7 +19,7 @@ import Testing
     let table = model.table
     var configuration = AdamWConfiguration()
     (configuration.beta1, configuration.beta2, configuration.weightDecay) = (0.8, 0.95, decay)
-    let optimizer = try AdamW(configuration, table: table)
+    let optimizer = try AdamW(recipe(configuration), parameters: table.parameters)
     let gradients = try Arena(byteCount: model.weights.byteCount)
     let compute = try Compute(threadCount: 2)
     var p = model.weights.floats.map(Double.init)
@@ -26,8 +34,9 @@ import Testing
       }
       let (rate, scale) = (0.01 / Double(step), step % 2 == 0 ? 0.5 : 1)
       optimizer.update(
-        weights: model.weights, gradients: gradients, learningRate: rate, step: step,
-        gradientScale: scale, gradientLimit: .infinity, compute: compute)
+        OptimizerStep(
+          learningRate: rate, step: step, gradientScale: scale, gradientLimit: .infinity),
+        weights: model.weights, gradients: gradients, compute: compute)
       for parameter in table.parameters {
         let own = parameter.shape.rank > 1 ? decay : 0
         for i in parameter.offset..<(parameter.offset + parameter.shape.count) {
@@ -42,7 +51,7 @@ import Testing
       }
     }
     for (found, expected) in [
-      (model.weights, p), (optimizer.moment1, m), (optimizer.moment2, v),
+      (model.weights, p), (optimizer.moment1.values, m), (optimizer.moment2.values, v),
     ] {
       let error = largestDifference(found.floats, expected.map { Float($0) })
       #expect(error < 3e-6)
@@ -53,12 +62,13 @@ import Testing
   @Test func decaysMatricesOnly() throws {
     let model = try SmallModels.model("gpt2")
     let before = Array(model.weights.floats)
-    let optimizer = try AdamW(AdamWConfiguration(), table: model.table)
+    let optimizer = try AdamW(
+      recipe(AdamWConfiguration()), parameters: model.table.parameters)
     let gradients = try Arena(byteCount: model.weights.byteCount)
     let compute = try Compute(threadCount: 2)
     optimizer.update(
-      weights: model.weights, gradients: gradients, learningRate: 0.5, step: 1, gradientScale: 1,
-      gradientLimit: .infinity, compute: compute)
+      OptimizerStep(learningRate: 0.5, step: 1, gradientScale: 1, gradientLimit: .infinity),
+      weights: model.weights, gradients: gradients, compute: compute)
     for parameter in model.table.parameters {
       let factor: Float = parameter.shape.rank > 1 ? 1 - 0.5 * 0.1 : 1
       for i in parameter.offset..<(parameter.offset + parameter.shape.count) {

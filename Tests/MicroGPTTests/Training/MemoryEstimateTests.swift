@@ -5,8 +5,10 @@ import Testing
 @testable import MicroGPT
 
 @Suite struct MemoryEstimateTests {
-  @Test(arguments: ["gpt2", "modern", "picogpt"]) func equalsWhatIsReserved(_ name: String) throws {
-    let run = try SmallRun(name, threads: 2, batchSize: 3, accumulation: 2)
+  @Test(arguments: ["gpt2", "modern", "picogpt"], OptimizerChoice.all)
+  func equalsWhatIsReserved(_ name: String, _ optimizer: OptimizerChoice) throws {
+    let run = try SmallRun(
+      name, threads: 2, batchSize: 3, accumulation: 2, optimizer: optimizer)
     let c = run.trainer.model.configuration
     let estimate = MemoryEstimate(
       c, run.trainer.configuration, tokenCount: run.corpus.tokenCount, samples: true,
@@ -17,9 +19,10 @@ import Testing
     let trainer = run.trainer
     #expect(part("weights") == trainer.model.weights.byteCount)
     #expect(part("gradients") == trainer.gradients.byteCount)
+    let moments = trainer.optimizer.moments.map(\.values)
     #expect(
-      part("optimizer") == trainer.optimizer.moment1.byteCount
-        + trainer.optimizer.moment2.byteCount)
+      part("optimizer") == moments.reduce(0) { $0 + $1.values.byteCount + $1.scales.byteCount })
+    #expect(part("work") == (trainer.optimizer as? Muon)?.workByteCount ?? -1)
     #expect(part("batches") == 2 * 2 * 3 * c.contextLength * 4)
     #expect(part("scratch") == run.compute.scratchByteCount)
     #expect(part("tokens") == 4 * run.corpus.training.tokens.count)

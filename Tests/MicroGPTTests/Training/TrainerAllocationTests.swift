@@ -16,6 +16,15 @@ import Testing
     #expect(count ?? 0 == 0)
   }
 
+  @Test(arguments: OptimizerChoice.all) func optimizers(_ optimizer: OptimizerChoice) throws {
+    let run = try SmallRun("modern", threads: 2, steps: 100, optimizer: optimizer)
+    for _ in 0..<3 { _ = try run.trainer.runStep() }
+    let count = try allocations(on: run.compute) {
+      for _ in 0..<20 { _ = try run.trainer.runStep() }
+    }
+    #expect(count ?? 0 == 0)
+  }
+
   @Test func plantedAllocations() throws {
     let compute = try Compute(threadCount: 2)
     var arena: Arena?

@@ -106,10 +106,48 @@ func supportedBackEnds() -> [String] {
     let before = run.trainer.computeGradients(tokenCount: count)
     let result = try run.trainer.update(tokenCount: count)
     #expect(result.gradientNorm == before.norm && before.norm > 0.01)
-    let norm = run.trainer.optimizer.moment1.floats.reduce(0.0) { $0 + Double($1) * Double($1) }
-      .squareRoot()
+    let norm = firstMoment(run).reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
     // The first moment is (1 - beta1) times the clipped gradient.
     #expect(abs(norm - 0.1 * 0.01) < 1e-8)
+  }
+
+  private func firstMoment(_ run: SmallRun) -> UnsafeMutableBufferPointer<Float> {
+    run.trainer.optimizer.moments[0].values.values.floats
+  }
+
+  /// Elements of the gradient are cut off at the limit, after the global norm; Muon's, too.
+  @Test(arguments: OptimizerKind.allCases)
+  func clippingLimitsEachElement(_ kind: OptimizerKind) throws {
+    let optimizer = OptimizerChoice(kind: kind, format: .float32)
+    let free = try SmallRun("gpt2", optimizer: optimizer)
+    _ = try free.trainer.runStep()
+    let factor: Float = kind == .adamW ? 0.1 : 1
+    let gradients = firstMoment(free).map { $0 / factor }
+    let limit = (gradients.map(abs).max() ?? 0) / 4
+    let limited = try SmallRun("gpt2", limit: Double(limit), optimizer: optimizer)
+    _ = try limited.trainer.runStep()
+    var cut = 0
+    for (free, limited) in zip(gradients, firstMoment(limited)) {
+      let expected = max(-limit, min(limit, free))
+      #expect(abs(limited / factor - expected) <= 1e-6 * limit)
+      if abs(free) > limit { cut += 1 }
+    }
+    #expect(cut > 0)
+  }
+
+  /// Every optimizer and every storage of its moments: the same bits for 1, 2 and 4 workers.
+  @Test(arguments: OptimizerChoice.all)
+  func optimizersIgnoreTheNumberOfThreads(_ optimizer: OptimizerChoice) throws {
+    func trained(_ threads: Int) throws -> TrainerState {
+      let run = try SmallRun("llama-gqa-tied", threads: threads, optimizer: optimizer)
+      for _ in 0..<5 { _ = try run.trainer.runStep() }
+      return run.state
+    }
+    let one = try trained(1)
+    for threads in [2, 4] {
+      let other = try trained(threads)
+      #expect(other == one, "\(threads) threads")
+    }
   }
 
   /// One batch can be learnt by heart.

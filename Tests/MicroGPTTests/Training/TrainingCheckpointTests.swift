@@ -29,6 +29,41 @@ import Testing
     #expect(a == b)
   }
 
+  /// Every optimizer and storage: the state comes back bit by bit, and five steps after it, too.
+  @Test(arguments: OptimizerChoice.all, ["gpt2", "llama-gqa-tied"])
+  func resumesWithEveryOptimizer(_ optimizer: OptimizerChoice, _ name: String) throws {
+    let folder = try TemporaryFolder()
+    let run = try SmallRun(name, limit: 0.5, optimizer: optimizer)
+    for _ in 0..<5 { _ = try run.trainer.runStep() }
+    let path = try run.save(folder.file("a.safetensors"))
+    let (trainer, _, compute) = try SmallRun.resumed(path, layout: .stream, threads: 2)
+    #expect(trainer.configuration == run.trainer.configuration)
+    #expect(TrainerState(trainer) == run.state)
+    for _ in 0..<5 { _ = try (run.trainer.runStep(), trainer.runStep()) }
+    #expect(TrainerState(trainer) == run.state && compute.threadCount == 2)
+  }
+
+  /// Files of the time before there was a choice of optimizers.
+  @Test func resumesWithoutWordsOnTheOptimizer() throws {
+    let folder = try TemporaryFolder()
+    let run = try SmallRun("modern")
+    for _ in 0..<2 { _ = try run.trainer.runStep() }
+    var file = try LooseCheckpoint(path: run.save(folder.file("a.safetensors")))
+    let training = try #require(file.metadata.firstIndex { $0.key == "training" })
+    let json = try JSON.parse(file.metadata[training].value)
+    var members = try #require(json.objectValue).filter { $0.key != "grad_clip_value" }
+    let optimizer = try #require(json["optimizer"]?.objectValue)
+    let known = ["name", "beta1", "beta2", "epsilon", "weight_decay"]
+    for i in members.indices where members[i].key == "optimizer" {
+      members[i] = JSON.Member("optimizer", .object(optimizer.filter { known.contains($0.key) }))
+    }
+    file.metadata[training].value = JSON.object(members).description
+    let (trainer, _, _) = try SmallRun.resumed(
+      file.write(folder.file("b.safetensors")), layout: .stream)
+    #expect(trainer.configuration == run.trainer.configuration)
+    #expect(TrainerState(trainer) == run.state)
+  }
+
   /// GPT-2's names and orientation, as Hugging Face's files have them.
   @Test func orientationOfGPT2() throws {
     let folder = try TemporaryFolder()
