@@ -50,7 +50,8 @@ static mg_attention_head describe(const attention_job *job, size_t b, size_t h, 
     return head;
 }
 
-/* ---- Operands in bf16: one head at a time is float32, in scratch behind the kernel's own --------- */
+/* ---- Operands in bf16: one head at a time is float32, in scratch behind the kernel's own
+ * --------- */
 
 static float *widened(const mg_kernels *f, size_t rows, size_t n, const uint16_t *x, size_t ld,
                       float *y) {

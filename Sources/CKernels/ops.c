@@ -51,8 +51,7 @@ static void norm_forward_worker(void *argument, size_t worker, size_t workers) {
         float *sum = p->add ? p->sum + at : NULL, *y = norm_result(job, r, worker);
         if (p->kind == MG_RMSNORM) {
             p->stats[2 * r] = 0.0f;
-            p->stats[2 * r + 1] =
-                f->rmsnorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, y);
+            p->stats[2 * r + 1] = f->rmsnorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, y);
         } else {
             f->layernorm_f32(p->n, p->epsilon, p->x + at, add, sum, p->gain, p->bias, y,
                              p->stats + 2 * r);

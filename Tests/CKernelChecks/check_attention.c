@@ -167,8 +167,7 @@ static void check_backward(checker *c, const shape *s, size_t group, bool differ
                 h.out[i * h.ld_out + m * d + x] = (float)wanted[m].out[i * d + x];
         }
     }
-    mg_attention_gradient g = {h,  group, d,  d,  t,        dout,   dq,
-                               dk, dv,    h.ld_out, h.ld_q, h.ld_kv};
+    mg_attention_gradient g = {h, group, d, d, t, dout, dq, dk, dv, h.ld_out, h.ld_q, h.ld_kv};
     c->k->attention_backward_f32(&g);
     for (size_t m = 0; m < group; m++)
         expect_attention_gradient(c, &wanted[m], dout + m * d, h.ld_out, dq + m * d, h.ld_q, &sums);

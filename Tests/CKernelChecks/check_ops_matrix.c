@@ -110,7 +110,8 @@ static void compare_attention(checker *c, const mg_attention *a) {
             mg_attention_head head = head_of(a, b, h);
             attention_result r = attention_reference(c, &head);
             const float *lse = a->lse ? a->lse + (b * a->heads + h) * a->time : NULL;
-            expect_attention(c, &r, (const float *)a->out + b * a->time * a->heads * d + h * d, a->heads * d, lse);
+            expect_attention(c, &r, (const float *)a->out + b * a->time * a->heads * d + h * d,
+                             a->heads * d, lse);
         }
 }
 

@@ -115,7 +115,8 @@ void mg_attention_forward(const mg_context *context, const mg_attention *attenti
 void mg_attention_backward(const mg_context *context, const mg_attention *attention,
                            const float *dout, float *dqkv);
 
-/* Floats per worker for up to `key_count` keys; the layout is that of `a`, its pointers are unused. */
+/* Floats per worker for up to `key_count` keys; the layout is that of `a`, its pointers are unused.
+ */
 size_t mg_attention_scratch(const mg_kernels *kernels, const mg_attention *a, size_t key_count,
                             int backward);
 
@@ -129,7 +130,7 @@ void mg_rope_table(size_t positions, size_t half, double base, float *cosine, fl
  * stands at position + r mod T. factors (B*T, H + G) receives the normalisation's factors. */
 typedef struct {
     size_t batch, time, heads, kv_heads, head_width, position;
-    mg_type type; /* of qkv; bf16 needs a row of scratch */
+    mg_type type;               /* of qkv; bf16 needs a row of scratch */
     const float *cosine, *sine; /* (positions, D / 2), or NULL: no rotation */
     int normalize;
     float epsilon;
@@ -137,8 +138,7 @@ typedef struct {
 } mg_rope;
 
 void mg_rope_forward(const mg_context *context, const mg_rope *rope, void *qkv);
-void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv,
-                      float *dqkv);
+void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv, float *dqkv);
 
 /* ---- Normalisation
  * --------------------------------------------------------------------------------- */

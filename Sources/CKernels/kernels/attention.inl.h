@@ -330,7 +330,8 @@ static void attention_gradient_head(const mg_attention_gradient *g, size_t membe
         for (size_t i = 0; i < lanes; i++) {
             int real = i < rows;
             s->top[i] = real ? lse[i0 + i] * 1.44269504f : 0.0f;
-            s->sum[i] = real ? dot_f32(d, out + (i0 + i) * h->ld_out, dout0 + i * g->ld_dout) : 0.0f;
+            s->sum[i] =
+                real ? dot_f32(d, out + (i0 + i) * h->ld_out, dout0 + i * g->ld_dout) : 0.0f;
         }
         o.rows = rows;
         o.ld_q = h->ld_q;

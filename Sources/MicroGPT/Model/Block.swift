@@ -80,7 +80,7 @@ struct ModelRecorder {
     let down = linearParameters("blocks.\(layer).mlp.down")
     let y: Tensor
     if c.activation == .swiglu {
-      let inner = graph.linear(x, linearParameters("blocks.\(layer).mlp.gate_up"), compact: true)
+      let inner = graph.linear(x, linearParameters("blocks.\(layer).mlp.gate_up"))
       y = graph.linear(graph.activate(inner, c.activation), down)
     } else {
       y = graph.feedForward(

@@ -51,6 +51,7 @@ public final class TrainingRun {
   /// Best validation loss so far.
   public private(set) var progress: RunProgress
   private var lastSaved: Int?
+  private var peak = (seconds: -Double.infinity, byteCount: 0)
 
   /// Reserves the memory for evaluations and samples.
   public init(
@@ -120,7 +121,16 @@ public final class TrainingRun {
         learningRate: result.learningRate, gradientNorm: result.gradientNorm,
         stepMilliseconds: seconds * 1000, tokensPerSecond: rate,
         shareOfPeak: options.peakFlops.map { flops / $0 }, elapsedSeconds: now - start,
-        peakResidentByteCount: SystemInfo.peakResidentByteCount))
+        peakResidentByteCount: peakResidentByteCount(at: now)))
+  }
+
+  /// That of the last step is new, others are at most a fifth of a second old: reading it takes as
+  /// long as a step of the smallest models.
+  private func peakResidentByteCount(at now: Double) -> Int {
+    if now - peak.seconds > 0.2 || trainer.step >= trainer.configuration.steps {
+      peak = (now, SystemInfo.ownPeakResidentByteCount)
+    }
+    return peak.byteCount
   }
 
   /// The error for a run that has left the numbers.

@@ -87,13 +87,13 @@ struct LossRunner {
 
   init(
     _ model: GPT, batchSize: Int, sequenceLength: Int, compute: Compute, isTraining: Bool = true,
-    recomputes: Bool = false
+    recomputes: Bool = false, precision: Precision = .float32
   ) throws {
     self.model = model
     gradients = try Arena(byteCount: model.table.elementCount * 4)
     loss = LossGraph(
       model.configuration, model.table, batchSize: batchSize, sequenceLength: sequenceLength,
-      isTraining: isTraining, recomputes: recomputes)
+      isTraining: isTraining, recomputes: recomputes, precision: precision)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
   }

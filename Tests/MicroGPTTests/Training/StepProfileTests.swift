@@ -50,7 +50,7 @@ import Testing
     func flops(_ prefix: String) -> Double {
       report.rows.filter { $0.name.hasPrefix(prefix) }.reduce(0) { $0 + $1.flops }
     }
-    let products = flops("linear") + flops("head")
+    let products = flops("linear") + flops("mlp") + flops("head")
     let attention = flops("attention")
     let expected =
       run.trainer.model.configuration.trainingFlopsPerToken * Double(run.trainer.tokensPerStep)

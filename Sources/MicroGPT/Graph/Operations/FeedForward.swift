@@ -7,9 +7,9 @@ import CKernels
 extension Graph {
   /// `f(x up^T + b) down^T + c` with an activation f of one argument.
   ///
-  /// *Shapes*: x (B, T, C), up (F, C), down (C, F); result as x. *Gradient*, with z = x up^T + b and
-  /// h = f(z): dz = (dy down) f'(z), ddown = dy^T h, dup = dz^T x, dx = dz up. *Cost*: 4 · rows · C · F
-  /// FLOP; z and h are kept for backward.
+  /// *Shapes*: x (B, T, C), up (F, C), down (C, F); result as x. *Gradient*, with z = x up^T + b
+  /// and h = f(z): dz = (dy down) f'(z), ddown = dy^T h, dup = dz^T x, dx = dz up. *Cost*:
+  /// 4 · rows · C · F FLOP; z and h are kept for backward.
   mutating func feedForward(
     _ x: Tensor, up: LinearParameters, down: LinearParameters, _ kind: Activation
   ) -> Tensor {

@@ -56,7 +56,8 @@ private struct LinearCrossEntropy: Operation {
   private func description(_ step: Step) -> mg_loss {
     mg_loss(
       rows: x.shape.rows, width: x.shape.last, vocabulary: head.shape[0], chunk: logits.shape[0],
-      x: step.floats(x), head: step.floats(head), targets: step.integers(targets), arithmetic: precision.arithmetic,
+      x: step.floats(x), head: step.floats(head), targets: step.integers(targets),
+      arithmetic: precision.arithmetic,
       cap: cap, weight_per_token: step.state.pointee.lossWeight, logits: step.floats(logits),
       losses: step.floats(losses), dx: nil, accumulate: 0, dhead: nil)
   }

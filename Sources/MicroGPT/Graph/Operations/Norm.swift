@@ -75,7 +75,8 @@ private struct Norm: Operation {
       kind: kind == .rms ? MG_RMSNORM : MG_LAYERNORM, rows: x.shape.rows, n: x.shape.last,
       epsilon: epsilon, x: step.floats(x), add: step.optionalFloats(delta),
       sum: step.optionalFloats(sum), gain: step.optionalFloats(gain),
-      bias: step.optionalFloats(bias), y_type: output.storage, y: step.address(output), stats: step.floats(stats))
+      bias: step.optionalFloats(bias), y_type: output.storage, y: step.address(output),
+      stats: step.floats(stats))
   }
 
   func forward(_ step: Step) {
