@@ -86,6 +86,7 @@ void check_attention_forward_f32(checker *c) {
     check_forward(c, &(shape){35, 35, 16, 0, 1, 2});
     check_forward(c, &(shape){1, 70, 16, 69, 30, 0});
     check_forward(c, &(shape){1, 67, 16, 66, 1, 2});
+    check_forward(c, &(shape){1, 20000, 16, 19999, 1, 0}); /* more scores than the tiles need */
     size_t longest = by_scale(c, 150, c->scale == MG_CHECK_LONG ? 2011 : 523);
     check_forward(c, &(shape){longest, longest, 24, 0, 1, 0});
 }

@@ -28,7 +28,7 @@ typedef struct {
     float *q_lanes, *dout_lanes; /* [d][lanes] */
     float *rows;                 /* (BQ, D'): out or dq */
     float *top, *sum, *factor;   /* [lanes]: of the online softmax; lse and delta in backward */
-    float *k, *v, *q, *dout;     /* (keys, D') and (BQ, D'), copies or NULL */
+    float *k, *v, *q, *dout;     /* (keys, D') and (BQ, D'), copies or NULL; v forward only */
     float *dk, *dv;              /* (keys, D'), or NULL */
     size_t padded;               /* D' */
 } attention_space;
@@ -45,8 +45,8 @@ static size_t attention_divide(size_t keys, size_t d, int backward, float *at,
                             lanes,
                             lanes,
                             lanes,
-                            keys * copied,
-                            keys * copied,
+                            backward ? keys * copied : 0,
+                            backward ? 0 : keys * copied,
                             backward ? lanes * copied : 0,
                             backward ? lanes * copied : 0,
                             backward ? keys * copied : 0,
@@ -63,8 +63,11 @@ static size_t attention_divide(size_t keys, size_t d, int backward, float *at,
     return used;
 }
 
+/* A single query keeps one score for each key instead. */
 static size_t attention_scratch(size_t keys, size_t d, int backward) {
-    return attention_divide(keys, d, backward, NULL, NULL);
+    size_t tiles = attention_divide(keys, d, backward, NULL, NULL);
+    size_t single = backward ? 0 : attention_round_up(keys, 16);
+    return tiles > single ? tiles : single;
 }
 
 /* Number of keys that query i sees, of those from `first` on. */
@@ -295,7 +298,6 @@ static void attention_gradient_block(const mg_attention_head *h, const attention
         product_probability(rows, b->lanes - start, d, h->k + at * h->ld_kv, h->ld_kv,
                             s->q_lanes + start, ld, p, ld, here);
         if (tile == MG_AR) attention_hide(b, j, rows, start, 0.0f, s->scores);
-        if (start >= o->rows) continue;
         product_add(rows, s->padded, o->rows - start, p, ld, o->dout + start * o->ld_dout,
                     o->ld_dout, o->dv + at * o->ld_dkv, o->ld_dkv);
         here = (tile_softmax){delta.subtract + start, delta.factor};
