@@ -95,9 +95,8 @@ static void narrow_result(const attention_job *job, size_t b, size_t h, size_t f
 /* ---- Partition ------------------------------------------------------------------------------- */
 
 /* Workers share queries, not heads, so that one long sequence keeps all of them busy: a part is
- * whole blocks of the kernel (MG_BQ queries), whose results then don't depend on where the cut is.
- * What is left over goes to the last block: a single query would take another way. */
-enum { QUERY_BLOCK = 64 };
+ * whole blocks of the kernel, whose results then don't depend on where the cut is. What is left
+ * over goes to the last block: a single query would take another way. */
 
 /* A block costs as many units as it has blocks of keys to look at. */
 typedef struct {
@@ -118,8 +117,8 @@ static size_t blocks_within(query_blocks q, size_t cost) {
 static void forward_worker(void *argument, size_t worker, size_t workers) {
     const attention_job *job = argument;
     const mg_attention *a = job->attention;
-    query_blocks blocks = {a->time < QUERY_BLOCK ? 1 : a->time / QUERY_BLOCK,
-                           a->keys ? a->position / QUERY_BLOCK : 0};
+    query_blocks blocks = {a->time < MG_QUERY_BLOCK ? 1 : a->time / MG_QUERY_BLOCK,
+                           a->keys ? a->position / MG_QUERY_BLOCK : 0};
     size_t each = cost_of(blocks, blocks.count);
     mg_range costs = mg_share(a->batch * a->heads * each, 1, worker, workers);
     for (size_t u = costs.first / each; u * each < costs.end; u++) {
@@ -127,8 +126,8 @@ static void forward_worker(void *argument, size_t worker, size_t workers) {
         size_t first = blocks_within(blocks, from),
                end = blocks_within(blocks, costs.end - u * each);
         if (first == end) continue;
-        size_t b = u / a->heads, h = u % a->heads, skip = first * QUERY_BLOCK;
-        size_t count = end == blocks.count ? a->time - skip : (end - first) * QUERY_BLOCK;
+        size_t b = u / a->heads, h = u % a->heads, skip = first * MG_QUERY_BLOCK;
+        size_t count = end == blocks.count ? a->time - skip : (end - first) * MG_QUERY_BLOCK;
         mg_attention_head head = describe(job, b, h, skip, count, worker);
         if (a->type == MG_BF16) widen_head(job, b, h, skip, 1, &head);
         job->context->kernels->attention_forward_f32(&head);

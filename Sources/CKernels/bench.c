@@ -1,5 +1,5 @@
 /* The list of benchmarks, their clock and memory, and the two ends of the roofline. See mg_bench.h;
- * the benchmarks themselves are in bench_kernels.c, bench_ops.c and bench_attention.c. */
+ * the benchmarks themselves are in bench_<subject>.c. */
 #include "bench.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -151,7 +151,7 @@ static plain_head plain_describe(const bench *b, const attention_case *c, size_t
     const mg_attention *a = &c->a;
     size_t t = a->time, d = a->head_width, width = a->heads * d;
     size_t row = unit / a->heads * t, column = unit % a->heads * d;
-    const float *qkv = a->qkv + row * 3 * width + column;
+    const float *qkv = (const float *)a->qkv + row * 3 * width + column;
     float *dqkv = c->dqkv + row * 3 * width + column;
     return (plain_head){
         .kernels = b->kernels,
@@ -164,7 +164,7 @@ static plain_head plain_describe(const bench *b, const attention_case *c, size_t
         .k = qkv + width,
         .v = qkv + 2 * width,
         .dout = c->dout + row * width + column,
-        .out = a->out + row * width + column,
+        .out = (float *)a->out + row * width + column,
         .dq = dqkv,
         .dk = dqkv + width,
         .dv = dqkv + 2 * width,

@@ -1,6 +1,5 @@
-/* Benchmarks of the threaded operations that training and decoding spend their time in. How they
- * are written: bench.h. Shapes: cubes for comparison with other libraries, and the products of a
- * model of width 128 with 768 tokens (batch 12, context 64). */
+/* Benchmarks of the threaded operations but products and attention: loss, optimizer, and fork and
+ * join of the pool. How they are written: bench.h. */
 #include "bench.h"
 
 /* ---- Loss and optimizer ---------------------------------------------------------------------- */

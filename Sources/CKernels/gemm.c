@@ -5,7 +5,7 @@
  * the cost of packing a, KC that of reading and writing c; both are the back end's (isa/<name>.c).
  * Each worker owns a rectangle of c and packs what it needs itself, so that no barrier is needed
  * inside. The order of additions into an element depends on k and KC alone, never on the partition
- * or on the machine's caches. */
+ * or on the machine's caches; where c has one or two rows, on the back end's gemv_f32 instead. */
 #include "gemm.h"
 
 /* Panels of a packed at a time where it is stored transposed: there a cache line serves several.
@@ -169,24 +169,38 @@ static size_t choose_row_parts(const mg_kernels *f, size_t m, size_t n, size_t w
     return best;
 }
 
-/* A row or two (decoding): matrix times vector, rows of w shared by workers. */
+/* A row or two (decoding) of a float32 product whose sums can stand in c until they are finished.
+ * Packing w costs as much as two rows of products with it. */
+static int takes_vectors(const mg_product *x) {
+    return x->form == MG_NT && x->m <= 2 && x->a.type == MG_F32 && x->b.type == MG_F32 &&
+           x->arithmetic == MG_F32 && !needs_sums(x);
+}
+
+/* Matrix times vector, rows of w shared by workers. */
 static void multiply_vector(void *argument, size_t worker, size_t workers) {
     const gemm_job *job = argument;
     const mg_product *x = job->product;
     mg_range r = mg_share(x->n, 16, worker, workers);
+    const mg_kernels *f = job->context->kernels;
+    size_t piece = mg_product_finishes(x) ? column_block(f) : x->n; /* what space.row holds */
+    const float *bias = x->bias && x->scale == 1.0f ? x->bias + r.first : NULL;
     if (r.first == r.end) return;
-    for (size_t i = 0; i < x->m; i++)
-        job->context->kernels->gemv_f32(
-            r.end - r.first, x->k, (const float *)x->b.data + r.first * x->b.ld, x->b.ld,
-            (const float *)x->a.data + i * x->a.ld, x->bias ? x->bias + r.first : NULL,
-            x->accumulate, (float *)x->c.data + i * x->c.ld + r.first);
+    gemm_space space = divide(f, job->context->scratch + worker * job->context->scratch_per_worker);
+    for (size_t i = 0; i < x->m; i++) {
+        float *row = (float *)x->c.data + i * x->c.ld;
+        f->gemv_f32(r.end - r.first, x->k, (const float *)x->b.data + r.first * x->b.ld, x->b.ld,
+                    (const float *)x->a.data + i * x->a.ld, bias, x->accumulate, row + r.first);
+        for (size_t j = r.first; mg_product_finishes(x) && j < r.end; j += piece) {
+            mg_range columns = {j, mg_min(j + piece, r.end)};
+            mg_product_finish(f, x, i, 1, columns, row + j, x->c.ld, space.row);
+        }
+    }
 }
 
 void mg_matmul(const mg_context *context, const mg_product *x) {
     if (x->m == 0 || x->n == 0) return;
     gemm_job job = {.context = context, .product = x, .row_parts = 1};
-    /* Packing w costs as much as two rows of products with it. */
-    if (x->form == MG_NT && x->m <= 2 && mg_product_is_plain(x)) {
+    if (takes_vectors(x)) {
         mg_dispatch(context, x->n * x->k * sizeof(float) >= 4 * MG_SERIAL_BYTES, multiply_vector,
                     &job);
         return;

@@ -8,12 +8,6 @@ static inline int mg_product_finishes(const mg_product *x) {
     return x->scale != 1.0f || x->finish != MG_KEEP || x->residual.data || x->c.type != MG_F32;
 }
 
-/* Float32 operands, and nothing to do to the sums. */
-static inline int mg_product_is_plain(const mg_product *x) {
-    return x->a.type == MG_F32 && x->b.type == MG_F32 && x->arithmetic == MG_F32 &&
-           !mg_product_finishes(x);
-}
-
 /* The epilogue of `count` rows of c from `row` on, in `columns`, whose sums lie in `sums`, rows ld
  * apart: in c itself, or in scratch. `space` holds one row. */
 void mg_product_finish(const mg_kernels *kernels, const mg_product *x, size_t row, size_t count,

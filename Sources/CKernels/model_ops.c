@@ -1,4 +1,4 @@
-/* Embedding, output head with loss, optimizer: the ends of a training step. See mg_ops.h. */
+/* Embedding, and output head with loss: the two ends of a model. See mg_ops.h. */
 #include "ops.h"
 #include <string.h>
 

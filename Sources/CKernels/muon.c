@@ -154,8 +154,8 @@ static void decay_worker(void *argument, size_t worker, size_t workers) {
 }
 
 /* p = (1 - lr * decay) p - lr * sqrt(max(1, rows / columns)) * orthogonalised u. The last product
- * adds to p itself: it is rounded once per term of the sum, some 1e-7 of itself in all, which is
- * as good as the one rounding of an update from a buffer that would cost a pass and its memory. */
+ * adds to p itself, once for each part of k (KC): where there is one, p is rounded as by an update
+ * from a buffer, which would cost a pass and its memory. */
 static void update(const mg_context *context, const mg_muon *h, const mg_muon_matrix *matrix,
                    const float *u, float *p, float *work) {
     size_t rows = matrix->rows, columns = matrix->columns, n = mg_min(rows, columns);
@@ -163,7 +163,7 @@ static void update(const mg_context *context, const mg_muon *h, const mg_muon_ma
         decay_job job = {context, 1.0f - h->learning_rate * h->weight_decay, p, rows * columns};
         mg_dispatch(context, job.n * sizeof(float) >= MG_SERIAL_BYTES, decay_worker, &job);
     }
-    /* 1e-7 against division by zero: a matrix without gradient is not updated. */
+    /* 1e-7 against division by zero: where u is 0, so is its product, and p only decays. */
     float scale = (float)(1 / (sqrt(squared_norm(context->kernels, rows * columns, u)) + 1e-7));
     if (rows <= columns)
         symmetric_product(context, MG_NT, n, columns, u, u, work);

@@ -49,20 +49,50 @@ static void check_forward(checker *c, const shape *s) {
     case_end(c);
 }
 
-/* Lengths around the tiles of queries (MR) and blocks of keys (a multiple of NR, at least 64). */
+/* Equal scores so large that rounding them is more than an exponential holds: out is the mean of
+ * the visible rows of v. */
+static void check_large_scores(checker *c, size_t queries, size_t keys, float score) {
+    case_begin(c, "queries %zu, keys %zu, all scores %g", queries, keys, (double)score);
+    float *v = normals(c, keys, 1), *out = output(c, queries);
+    size_t scratch = c->k->attention_scratch(keys, 1, 0);
+    mg_attention_head h = {.query_count = queries,
+                           .key_count = keys,
+                           .head_width = 1,
+                           .position = keys - queries,
+                           .q = constant(c, queries, (double)score),
+                           .k = constant(c, keys, 1),
+                           .v = v,
+                           .ld_q = 1,
+                           .ld_kv = 1,
+                           .scale = 0.3f,
+                           .out = out,
+                           .ld_out = 1,
+                           .scratch = aligned_output(c, scratch)};
+    c->k->attention_forward_f32(&h);
+    double sum = 0, magnitude = 0;
+    for (size_t j = 0; j < keys; j++) {
+        sum += (double)v[j], magnitude += fabs((double)v[j]);
+        if (j < h.position) continue;
+        double mean = sum / (double)(j + 1), bound = sum_limit(j + 3, magnitude / (double)(j + 1));
+        expect(c, "out", j - h.position, (double)out[j - h.position], mean, bound);
+    }
+    case_end(c);
+}
+
+/* Lengths around tiles (8 rows, a vector of lanes) and blocks (64 queries, 64 keys). */
 static size_t time_lengths(const checker *c, size_t out[16]) {
-    size_t mr = c->k->mr, nr = c->k->nr, block = (64 + nr - 1) / nr * nr;
+    size_t lanes = c->k->vector_width, block = MG_QUERY_BLOCK;
     const size_t all[] = {1,
                           2,
-                          mr - 1,
-                          mr,
-                          mr + 1,
-                          4 * mr - 1,
-                          4 * mr + 1,
+                          7,
+                          8,
+                          9,
+                          lanes + 1,
+                          2 * lanes + 1,
                           block - 1,
                           block,
                           block + 1,
-                          2 * block + mr + 1};
+                          2 * block + lanes + 1};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) out[i] = all[i];
     return sizeof all / sizeof *all;
 }
@@ -87,6 +117,11 @@ void check_attention_forward_f32(checker *c) {
     check_forward(c, &(shape){1, 70, 16, 69, 30, 0});
     check_forward(c, &(shape){1, 67, 16, 66, 1, 2});
     check_forward(c, &(shape){1, 20000, 16, 19999, 1, 0}); /* more scores than the tiles need */
+    for (size_t i = 0; i < 3; i++) {
+        const float scores[] = {4e11f, -7.3e13f, 1.1e30f};
+        check_large_scores(c, 1, 70, scores[i]);
+        check_large_scores(c, 70, 200, scores[i]);
+    }
     size_t longest = by_scale(c, 150, c->scale == MG_CHECK_LONG ? 2011 : 523);
     check_forward(c, &(shape){longest, longest, 24, 0, 1, 0});
 }

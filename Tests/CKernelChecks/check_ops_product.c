@@ -46,7 +46,8 @@ typedef struct {
     stored a, b, c, z, residual;
 } product_case;
 
-static product_case make_case(checker *c, size_t m, size_t n, size_t k) {
+/* With `decoding`: one of those that matrix times vector may compute. */
+static product_case make_case(checker *c, size_t m, size_t n, size_t k, bool decoding) {
     product_case p = {.x = {.m = m, .n = n, .k = k}};
     p.x.form = (mg_form)random_below(c, 3);
     p.x.arithmetic = random_below(c, 2) ? MG_BF16 : MG_F32;
@@ -57,6 +58,10 @@ static product_case make_case(checker *c, size_t m, size_t n, size_t k) {
     p.x.activation = (int)random_below(c, 3);
     mg_type types[5];
     for (int i = 0; i < 5; i++) types[i] = random_below(c, 2) ? MG_BF16 : MG_F32;
+    if (decoding) {
+        p.x.form = MG_NT;
+        p.x.arithmetic = types[0] = types[1] = types[2] = MG_F32;
+    }
     bool down = p.x.form == MG_TN, across = p.x.form == MG_NT;
     p.a = store(c, down ? k : m, down ? m : k, types[0]);
     p.b = store(c, across ? n : k, across ? k : n, types[1]);
@@ -122,9 +127,9 @@ static void compare_product(checker *c, product_case *p, const void *y, const vo
     if (p->c.type == MG_F32) expect_gaps(c, "c", y, m, n, p->c.ld);
 }
 
-static void check_case(checker *c, size_t number, size_t m, size_t n, size_t k) {
+static void check_case(checker *c, size_t number, size_t m, size_t n, size_t k, bool decoding) {
     case_begin(c, "m %zu, n %zu, k %zu, combination %zu", m, n, k, number);
-    product_case p = make_case(c, m, n, k);
+    product_case p = make_case(c, m, n, k, decoding);
     void *y[3], *z[3];
     for (size_t w = 0; w < 3; w++) {
         mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);
@@ -145,15 +150,19 @@ void check_op_product(checker *c) {
     size_t mr = c->k->mr, nr = c->k->nr, deep = c->k->kc * c->k->bf16_step + 5;
     size_t times = by_scale(c, 12, 60);
     for (size_t i = 0; i < times; i++) {
-        check_case(c, i, mr + 1, nr + 3, 37);
-        check_case(c, i, 1, 5, 64);
-        check_case(c, i, 4 * mr + 3, 2 * nr, 130);
+        check_case(c, i, mr + 1, nr + 3, 37, false);
+        check_case(c, i, 1, 5, 64, false);
+        check_case(c, i, 4 * mr + 3, 2 * nr, 130, false);
+        check_case(c, i, 1 + i % 2, 2 * nr + 5, 37, true);
+        check_case(c, i, 1 + i % 2, 600, 70, true); /* shared by workers */
     }
     if (c->scale == MG_CHECK_QUICK) return;
     for (size_t i = 0; i < 12; i++) { /* several parts of k, more rows than scratch has sums */
-        check_case(c, i, 5, nr + 1, deep);
-        check_case(c, i, 17 * mr, 9, 3);
+        check_case(c, i, 5, nr + 1, deep, false);
+        check_case(c, i, 17 * mr, 9, 3, false);
     }
-    check_case(c, 0, 19 * mr, 5, deep);
-    check_case(c, 0, 3, c->k->nc + 7, 9);
+    check_case(c, 0, 19 * mr, 5, deep, false);
+    check_case(c, 0, 3, c->k->nc + 7, 9, false);
+    for (size_t i = 0; i < 12; i++) /* the epilogue in pieces */
+        check_case(c, i, 1 + i % 2, c->k->nc + 7 + c->k->nr, 9, true);
 }

@@ -210,7 +210,36 @@ static void check_momentum_format(checker *c, bool eight) {
     }
 }
 void check_momentum_bf16(checker *c) { check_momentum_format(c, false); }
-void check_momentum_q8(checker *c) { check_momentum_format(c, true); }
+
+/* One block from moments 0: what is too small for a scale becomes 0; NaN becomes 0 and infinity the
+ * largest code, which spoils nothing beside it. */
+static void check_momentum_extreme(checker *c, double size, float odd) {
+    case_begin(c, "%g, zeros, one %g", size, (double)odd);
+    mg_momentum h = momentum_settings(0);
+    stored s = stored_make(c, BLOCK, true);
+    float *g = constant(c, BLOCK, 0);
+    for (size_t i = 0; i < BLOCK; i += 2) g[i] = (float)(i % 4 ? -size : size);
+    g[33] = odd;
+    float *u = copied(c, BLOCK, g);
+    run_momentum(c, &s, &h, 1, 0, BLOCK, u);
+    double largest = isinf(odd) ? 0x1p126 : size;
+    for (size_t i = 0; i < BLOCK; i++) {
+        double wanted = isnan(g[i]) ? 0 : isinf(g[i]) ? 0x1p126 : (double)g[i];
+        double bound = wanted == 0 ? 0 : largest < 0x1p-100 ? largest : largest / 126;
+        expect(c, "m", i, (double)stored_m(&s, i), wanted, bound);
+    }
+    case_end(c);
+}
+
+void check_momentum_q8(checker *c) {
+    const double sizes[] = {1e-44, 1e-38, 1e-37, 2e-31, 1e-29, 1, 1e37};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        check_momentum_extreme(c, sizes[i], 0);
+        check_momentum_extreme(c, sizes[i], NAN);
+        check_momentum_extreme(c, sizes[i], INFINITY);
+    }
+    check_momentum_format(c, true);
+}
 
 /* ---- Symmetric matrices ------------------------------------------------------------------------
  */

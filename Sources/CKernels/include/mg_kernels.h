@@ -44,6 +44,10 @@ typedef struct {
     float gradient_scale, gradient_limit; /* as in mg_adamw */
 } mg_momentum;
 
+/* Queries that attention_forward_f32 works on at once. Calls on whole blocks of them, where none is
+ * left with a single query, give the bits of one call. */
+enum { MG_QUERY_BLOCK = 64 };
+
 /* One head of attention over one sequence. Query i stands at position `position + i` of the keys
  * and sees keys 0 ... min(key_count, position + i + 1) - 1.
  *
@@ -52,7 +56,8 @@ typedef struct {
  *   query 1        x x x x
  *   query 2        x x x x x
  *   query 3        x x x x x x
- */
+ *
+ * Requires key_count > 0 where there is a query: what sees nothing has no softmax. */
 typedef struct {
     size_t query_count, key_count, head_width;
     size_t position;
@@ -60,7 +65,7 @@ typedef struct {
     const float *k; /* (key_count, head_width), rows ld_kv apart */
     const float *v; /* (key_count, head_width), rows ld_kv apart */
     size_t ld_q, ld_kv;
-    float scale; /* multiplies the scores, 1 / sqrt(head_width) */
+    float scale; /* multiplies the scores, 1 / sqrt(head_width); above 0 */
     float *out;  /* (query_count, head_width), rows ld_out apart; backward reads it */
     size_t ld_out;
     float *lse;     /* (query_count): log of the softmax denominator; may be NULL in forward */

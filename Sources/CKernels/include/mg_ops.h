@@ -3,7 +3,8 @@
  * They partition work over the pool, call kernels through the table and allocate nothing: scratch
  * comes with the context. Results are the same bits for any number of workers: a sum is never split
  * by worker, only by fixed blocks added in fixed order. Operations too small to share run on the
- * caller alone. All tensors are dense, row-major float32; letters: B batch, T time, C width, F
+ * caller alone. Tensors are row-major, dense float32 unless a
+ * struct has a type or a distance of rows for them; letters: B batch, T time, C width, F
  * hidden width, H query heads, G key/value heads, D head width, V vocabulary; rows = B*T. */
 #ifndef MG_OPS_H
 #define MG_OPS_H
@@ -54,7 +55,9 @@ typedef enum {
  *
  *     c = finish(scale * a b + bias) [+ residual] [+ c]
  *
- * Sums run over k in order, in blocks whose size depends on k and the back end alone. */
+ * Sums run over k in order, in blocks whose size depends on k and the back end alone. With one or
+ * two rows, form MG_NT and float32 operands they run in the lanes of gemv_f32: other bits, the same
+ * for any number of workers. Needs mg_matmul_scratch. */
 typedef struct {
     mg_form form;
     size_t m, n, k;

@@ -1,6 +1,5 @@
 /* Back end avx2. 6 x 16: 12 accumulators, 2 vectors of b and a broadcast in 16 registers. */
 #if defined(__x86_64__)
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

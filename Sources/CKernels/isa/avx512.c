@@ -1,6 +1,5 @@
 /* Back end avx512. 12 x 32: 24 accumulators, 2 vectors of b; a is broadcast from memory. */
 #if defined(__x86_64__)
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* Back end avx512_bf16. 12 x 32, as in avx512.c; products of bf16 in pairs. */
 #if defined(__x86_64__)
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

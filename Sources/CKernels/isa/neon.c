@@ -1,6 +1,5 @@
 /* Back end neon. 8 x 12: 24 accumulators, 3 vectors of b and 2 of a in 32 registers. */
 #if defined(__aarch64__)
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* Back end neon_dotprod. 8 x 12, as in neon.c; the dot product serves the INT8 kernels. */
 #if defined(__aarch64__)
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* Back end scalar. VN is 1: a 4 x 8 tile keeps 32 sums, which the compiler may put into SSE
  * registers. */
-#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

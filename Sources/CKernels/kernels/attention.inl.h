@@ -13,8 +13,8 @@
  * With up to MG_BK keys there is one block: the plain way, without rescaling. */
 
 enum {
-    MG_BQ = 64, /* queries of a block */
-    MG_BK = 64  /* keys of a block: 16 KB of scores, half of a first-level cache */
+    MG_BQ = MG_QUERY_BLOCK,
+    MG_BK = 64 /* keys of a block: 16 KB of scores, half of a first-level cache */
 };
 
 MG_INLINE size_t attention_round_up(size_t n, size_t multiple) {
@@ -28,9 +28,10 @@ typedef struct {
     float *q_lanes, *dout_lanes; /* [d][lanes] */
     float *rows;                 /* (BQ, D'): out or dq */
     float *top, *sum, *factor;   /* [lanes]: of the online softmax; lse and delta in backward */
-    float *k, *v, *q, *dout;     /* (keys, D') and (BQ, D'), copies or NULL; v forward only */
-    float *dk, *dv;              /* (keys, D'), or NULL */
-    size_t padded;               /* D' */
+    float *k, *v, *q,
+        *dout;      /* (keys, D') and (BQ, D'), copies or NULL; k only backward, v forward */
+    float *dk, *dv; /* (keys, D'), or NULL */
+    size_t padded;  /* D' */
 } attention_space;
 
 /* Divides scratch from `at` on; returns its size. */
@@ -183,7 +184,8 @@ static void attention_scores(const mg_attention_head *h, const attention_space *
 }
 
 /* Folds the block into maximum and sum of each query; scores become probabilities relative to the
- * new maximum, factor what older results are to be multiplied by. In units of log2. */
+ * new maximum, factor what older results are to be multiplied by. `scale` is that of the scores,
+ * over ln2. The maximum is subtracted before it, so that the largest is 2^0 however large it is. */
 static void attention_online(const attention_space *s, const attention_block *b, float scale) {
     v_f32 vscale = v_set1(scale);
     for (size_t x = 0; x < b->lanes; x += VN) {
@@ -196,14 +198,14 @@ static void attention_online(const attention_space *s, const attention_block *b,
             odd = v_max(odd, v_load(column + (j + 1) * b->ld));
         }
         if (j < depth) even = v_max(even, v_load(column + j * b->ld));
-        v_f32 old = v_load(s->top + x), top = v_max(old, v_mul(v_max(even, odd), vscale));
-        v_f32 minus = v_sub(v_zero(), top), total = v_zero();
+        v_f32 old = v_load(s->top + x), top = v_max(old, v_max(even, odd));
+        v_f32 total = v_zero();
         for (j = 0; j < depth; j++) {
-            v_f32 p = v_exp2(v_fma(v_load(column + j * b->ld), vscale, minus));
+            v_f32 p = v_exp2(v_mul(v_sub(v_load(column + j * b->ld), top), vscale));
             v_store(column + j * b->ld, p);
             total = v_add(total, p);
         }
-        v_f32 factor = v_exp2(v_sub(old, top));
+        v_f32 factor = v_exp2(v_mul(v_sub(old, top), vscale));
         v_store(s->factor + x, factor);
         v_store(s->sum + x, v_fma(v_load(s->sum + x), factor, total));
         v_store(s->top + x, top);
@@ -240,7 +242,7 @@ static void attention_finish(const mg_attention_head *h, const attention_space *
         MG_EACH(d, { v_put(out + i, v_mul(v_part(row + i, m, v_zero()), factor), m); });
     }
     for (size_t r = 0; r < rows && h->lse; r++)
-        h->lse[i0 + r] = s->top[r] * 0.693147181f + logf(s->sum[r]); /* ln2 */
+        h->lse[i0 + r] = s->top[r] * h->scale + logf(s->sum[r]);
 }
 
 static void attention_forward_f32(const mg_attention_head *h) {

@@ -25,7 +25,8 @@ typedef struct {
 
 MG_INLINE void tile_store(tile_finish finish, v_f32 sum, v_f32 subtract, v_f32 factor, float *c) {
     if (finish == TILE_ADD) sum = v_add(sum, v_load(c));
-    if (finish == TILE_PROBABILITY) sum = v_exp2(v_fma(sum, factor, v_sub(v_zero(), subtract)));
+    if (finish == TILE_PROBABILITY) /* at most 1; rounding of large scores must not say otherwise */
+        sum = v_exp2(v_min(v_zero(), v_fma(sum, factor, v_sub(v_zero(), subtract))));
     if (finish == TILE_GRADIENT) sum = v_mul(v_load(c), v_mul(v_sub(sum, subtract), factor));
     v_store(c, sum);
 }

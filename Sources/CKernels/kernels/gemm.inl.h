@@ -62,12 +62,6 @@ MG_INLINE void gemm_tile_of(mg_type type, size_t height, size_t vectors, size_t 
     }
 }
 
-/* One full tile of depth k, in words. */
-MG_INLINE void gemm_tile(size_t k, const float *a, const float *b, float *c, size_t ldc,
-                         const float *bias, int accumulate) {
-    gemm_tile_of(MG_F32, MG_MR, MG_NRV, MG_MR, MG_NR, k, a, b, c, ldc, bias, accumulate);
-}
-
 /* A few columns only: vectors run along the rows of a's panel. The same sums in the same order, at
  * a third of what the narrowest tile would cost (a vocabulary of 65 has one column over). */
 enum { MG_THIN = 3, MG_MRV = (MG_MR + VN - 1) / VN };

@@ -111,28 +111,29 @@ static void pack_convert_along(const mg_panels *p, size_t row, size_t first, siz
                                float *words) {
     const float *wide = (const float *)p->src + row * p->ld + first;
     const uint16_t *narrow = (const uint16_t *)p->src + row * p->ld + first;
-    uint16_t *to = (uint16_t *)(void *)words;
+    if (n % 2) words[n / 2] = 0.0f;
     if (p->type == MG_BF16)
-        memcpy(to, narrow, n * sizeof *to);
+        memcpy(words, narrow, n * sizeof *narrow);
     else
-        bf16_from_f32(n, wide, to);
-    if (n % 2) to[n] = 0;
+        bf16_from_f32(n, wide, (uint16_t *)(void *)words);
 }
 
 /* n elements of a row and of the one below, if there is one, as the halves of words. */
 static void pack_convert_across(const mg_panels *p, size_t row, size_t first, size_t n,
                                 float *words) {
     size_t at = row * p->ld + first, below = row + 1 < p->k ? at + p->ld : at;
-    uint32_t upper = row + 1 < p->k ? 0xffffffffu : 0xffffu, *to = (uint32_t *)(void *)words;
+    uint32_t upper = row + 1 < p->k ? 0xffffffffu : 0xffffu;
     const float *wide = p->src;
     const uint16_t *narrow = p->src;
-    if (p->type == MG_BF16)
-        for (size_t i = 0; i < n; i++)
-            to[i] = (narrow[at + i] | (uint32_t)narrow[below + i] << 16) & upper;
-    else
-        for (size_t i = 0; i < n; i++)
-            to[i] =
-                (bf16_round(wide[at + i]) | (uint32_t)bf16_round(wide[below + i]) << 16) & upper;
+    for (size_t i = 0; p->type == MG_BF16 && i < n; i++) {
+        uint32_t pair = (narrow[at + i] | (uint32_t)narrow[below + i] << 16) & upper;
+        memcpy(words + i, &pair, sizeof pair);
+    }
+    for (size_t i = 0; p->type != MG_BF16 && i < n; i++) {
+        uint16_t low = bf16_round(wide[at + i]), high = bf16_round(wide[below + i]);
+        uint32_t pair = (low | (uint32_t)high << 16) & upper;
+        memcpy(words + i, &pair, sizeof pair);
+    }
 }
 #endif
 
@@ -160,7 +161,7 @@ static void pack_rows_converted(const mg_panels *p, size_t step) {
 }
 
 static void pack_columns_converted(const mg_panels *p, size_t step) {
-    float buffer[4 * MG_NR + 2];
+    float buffer[4 * MG_NR];
     size_t words = (p->k + step - 1) / step, width = p->width, group = 4 * MG_NR / width * width;
     for (size_t first = 0; first < p->count; first += group) {
         size_t n = p->count - first < group ? p->count - first : group;

@@ -1,4 +1,5 @@
-/* Softmax and cross-entropy of one row. The maximum is subtracted before any exponential. */
+/* Softmax and cross-entropy of one row. The maximum is subtracted before any exponential, and
+ * before a factor that rounds: the largest element is exp(0) however large it is. */
 
 static void softmax_f32(size_t n, float scale, const float *x, float *y) {
     if (n == 0) return;
@@ -13,9 +14,9 @@ static void softmax_f32(size_t n, float scale, const float *x, float *y) {
         }
         largest = v_max(largest, z);
     });
-    v_f32 log2e = v_set1(1.44269504f), top = v_mul(v_set1(v_hmax(largest)), log2e);
+    v_f32 log2e = v_set1(1.44269504f), top = v_set1(v_hmax(largest)); /* 1/ln2 */
     MG_EACH(n, {
-        v_f32 e = v_exp2(v_fma(v_part(y + i, m, lowest), log2e, v_sub(v_zero(), top)));
+        v_f32 e = v_exp2(v_mul(v_sub(v_part(y + i, m, lowest), top), log2e));
         v_put(y + i, e, m);
         total = v_add(total, e);
     });

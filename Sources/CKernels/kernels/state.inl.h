@@ -4,14 +4,17 @@
  * Rounding is stochastic: up with the probability of the part that is cut off, from a hash of
  * (key, index). To the nearest, a moment would stand still where a step changes it by less than
  * half the distance of two codes: v at beta2 = 0.99 changes by at most 1 % when it falls, and bf16
- * has 0.4 to 0.8 % between two numbers, so it would stop 20 to 40 % above its limit; eight bits
+ * has 0.4 to 0.8 % between two numbers, so it would stop 24 to 64 % above its limit; eight bits
  * would never fall at all. With a random rounding the mean is right for any beta.
  *
  * Blocks of 64 share a scale in the 8-bit formats:
- *   m  sign and 7 bits, linear: code * scale, scale = largest / 127
+ *   m  sign and 7 bits, linear: code * scale, scale = largest / 127; 0 where all are below 2^-100
  *   v  4 bits of exponent and 4 of mantissa below the largest of the block, no zero: what is
  *      too small is 2^-15 of the block's scale, so that a small v never makes a large step.
- * The scale of v is a power of two: a block that does not change keeps its codes. */
+ * The scale of v is a power of two: a block that does not change keeps its codes.
+ *
+ * What is not a number is stored as 0 and what is beyond 2^126 as that, so that one such element
+ * does not spoil the other 63; the weight that it belongs to has already become NaN. */
 
 enum {
     STATE_BLOCK = 64,
@@ -57,6 +60,16 @@ MG_INLINE void encode_bf16(size_t n, const state_floats *x, const state_bits *no
         y[i] = (uint16_t)((bits.u[i] + (noise->u[i] >> shift & 0xFFFF)) >> 16);
 }
 
+/* What 8-bit codes can hold: see above. */
+MG_INLINE state_floats bounded(const state_floats *x) {
+    state_floats y;
+    for (size_t i = 0; i < STATE_BLOCK; i++) {
+        float low = x->f[i] > 0x1p126f ? 0x1p126f : x->f[i], z = low < -0x1p126f ? -0x1p126f : low;
+        y.f[i] = z == z ? z : 0.0f;
+    }
+    return y;
+}
+
 MG_INLINE float largest_magnitude(const state_floats *x) {
     v_f32 largest = v_zero();
     for (size_t i = 0; i < STATE_BLOCK; i += VN) largest = v_max(largest, v_abs(v_load(x->f + i)));
@@ -70,13 +83,16 @@ MG_INLINE state_floats decode_signed(size_t n, const int8_t *x, float scale) {
 }
 /* Returns the scale. x beyond n is 0. */
 MG_INLINE float encode_signed(size_t n, const state_floats *x, const state_bits *noise, int8_t *y) {
-    float largest = largest_magnitude(x), factor = largest > FLT_MIN ? 127.0f / largest : 0.0f;
+    state_floats z = bounded(x);
+    float largest = largest_magnitude(&z);
+    if (largest < 0x1p-100f) largest = 0.0f; /* 127 / largest would be infinite from 2^-121 on */
+    float factor = largest > 0 ? 127.0f / largest : 0.0f;
     for (size_t i = 0; i < n; i++) {
         float share = (float)(noise->u[i] & 0xFFFF) * 0x1p-16f;
-        int32_t code = (int32_t)(x->f[i] * factor + 128.0f + share) - 128;
+        int32_t code = (int32_t)(z.f[i] * factor + 128.0f + share) - 128;
         y[i] = (int8_t)(code > 127 ? 127 : code);
     }
-    return largest > FLT_MIN ? largest / 127.0f : 0.0f;
+    return largest / 127.0f;
 }
 
 MG_INLINE state_floats decode_positive(size_t n, const uint8_t *x, float scale) {
@@ -90,14 +106,15 @@ MG_INLINE state_floats decode_positive(size_t n, const uint8_t *x, float scale) 
 /* Returns the scale, a power of two or 0; the largest x rounds up to at most the largest code. */
 MG_INLINE float encode_positive(size_t n, const state_floats *x, const state_bits *noise,
                                 uint8_t *y) {
-    float largest = largest_magnitude(x), scale;
+    state_floats z = bounded(x);
+    float largest = largest_magnitude(&z), scale;
     uint32_t exponent;
     memcpy(&exponent, &largest, sizeof exponent);
     exponent = (exponent + (1u << V_SHIFT)) & 0x7F800000;
     memcpy(&scale, &exponent, sizeof scale);
     float factor = scale > 0 ? 1.0f / scale : 0.0f;
     state_floats scaled;
-    for (size_t i = 0; i < STATE_BLOCK; i++) scaled.f[i] = x->f[i] * factor;
+    for (size_t i = 0; i < STATE_BLOCK; i++) scaled.f[i] = z.f[i] * factor;
     state_bits bits = bits_of(&scaled);
     for (size_t i = 0; i < n; i++) {
         uint32_t cut = (noise->u[i] >> 16) << (V_SHIFT - 16);
