@@ -28,7 +28,7 @@ from train_step import check_mgpt, commit, cpu_name, warn_if_busy
 
 # The recipe that is held against nanoGPT's: a schedule as short as the time it may take.
 RECIPE = "--family modern --layers 4 --heads 4 --embed-dim 128 --context 64 --batch-size 12".split()
-RECIPE += "--steps 600 --warmup 20 --lr 4e-3".split()
+RECIPE += "--optimizer muon --lr 0.02 --min-lr 0 --steps 380 --warmup 20 --precision bf16".split()
 
 
 def torch_curve(options: argparse.Namespace, seed: int) -> list[dict]:
