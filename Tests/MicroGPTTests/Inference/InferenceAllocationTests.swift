@@ -50,8 +50,8 @@ import Testing
     }
     _ = try count(200)
     let (short, long) = (try count(100), try count(200))
-    // Something of the runtime's own, once, came on top in two of eight runs of the whole suite on a
-    // busy machine; one allocation per token would be 100 more, one per slide of the window 12.
+    // Something of the runtime's own, once, came on top in two of eight runs of the whole suite on
+    // a busy machine; one allocation per token would be 100 more, one per slide of the window 12.
     #expect(abs((short ?? 0) - (long ?? 0)) <= 2, "\(short ?? 0) and \(long ?? 0)")
   }
 }
