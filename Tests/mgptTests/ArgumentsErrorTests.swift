@@ -176,6 +176,7 @@ import Testing
     bad("--qk-norm", "yes", "on or off", "--qk-norm on"),
     bad("--optimizer", "sgd", "adamw or muon", "--optimizer adamw"),
     bad("--optimizer-state", "fp8", "f32, bf16 or int8", "--optimizer-state bf16"),
+    bad("--precision", "fp16", "f32 or bf16", "--precision bf16"),
     bad("--adamw-lr", "0", "a number above 0 and at most 10", "--adamw-lr 3e-3"),
     bad("--momentum", "1", "a number of at least 0 and below 1", "--momentum 0.95"),
     bad("--grad-clip-value", "-1", "a number from 0 to 1000000", "--grad-clip-value 1"),

@@ -119,6 +119,14 @@ struct BadCase: CustomTestStringConvertible, Sendable {
       "--lr 1e-3 --min-lr 2e-3", 78,
       ": --min-lr is out of range. Found 0.002, expected at most --lr 0.001."),
     BadCase(
+      "--optimizer adamw --momentum 0.9", 64,
+      ": --momentum belongs to Muon. Found the optimizer adamw, expected muon. Leave --momentum out, "
+        + "or use --optimizer muon."),
+    BadCase(
+      "--family gpt2 --adamw-lr 1e-3", 64,
+      ": --adamw-lr belongs to Muon. Found the optimizer adamw, expected muon. Leave --adamw-lr out, "
+        + "or use --optimizer muon."),
+    BadCase(
       "--bach-size 4", 64, " train: unknown option --bach-size. Did you mean --batch-size?"),
   ]
 
@@ -146,8 +154,9 @@ struct BadCase: CustomTestStringConvertible, Sendable {
     #expect(run.error.contains(" MiB needed, "))
     #expect(
       run.error.hasSuffix(
-        " MiB available. Use a smaller --batch-size with --grad-accum, a smaller --context or "
-          + "--embed-dim; --force tries anyway.\n"))
+        " MiB available. Use --recompute, --optimizer-state int8, --precision bf16, a smaller "
+          + "--batch-size with --grad-accum, a smaller --context or --embed-dim; mgpt train --force "
+          + "tries anyway.\n"))
     #expect(here.list("new").isEmpty)
   }
 

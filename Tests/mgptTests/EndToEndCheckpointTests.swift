@@ -29,6 +29,10 @@ import Testing
       ": --optimizer-state differs from the run in run/last.safetensors. Found int8, expected f32. "
         + "Leave --optimizer-state out to resume, or start a new run without --resume."),
     BadCase(
+      "--precision bf16", 78,
+      ": --precision differs from the run in run/last.safetensors. Found bf16, expected f32. Leave "
+        + "--precision out to resume, or start a new run without --resume."),
+    BadCase(
       "--val-fraction 0.2", 78,
       ": --val-fraction differs from the run in run/last.safetensors. Found 0.2, expected 0.1. Leave "
         + "--val-fraction out to resume, or start a new run without --resume."),
@@ -74,6 +78,26 @@ import Testing
       ": the run folder text.txt can't be made. Found a file at text.txt, expected a folder or "
         + "nothing. Use another --out."
     ).check(here, folders: ["."])
+  }
+
+  /// A run in bfloat16 with AdamW: it can't become one in float32, and has no momentum of Muon.
+  @Test func resumesOfOtherChoices() throws {
+    let here = try Workspace()
+    let line = "train --data text.txt --out run \(tiny) --steps 4 --precision bf16 --recompute"
+    let run = try here.mgpt(line + " --optimizer adamw --optimizer-state int8")
+    #expect(run.code == 0, "\(run.error)")
+    #expect(run.output.contains(", precision bf16, moments in int8, recomputing\n"))
+    try BadCase(
+      "train --resume run --steps 6 --precision f32", 78,
+      ": --precision differs from the run in run/last.safetensors. Found f32, expected bf16. Leave "
+        + "--precision out to resume, or start a new run without --resume."
+    ).check(here, folders: ["run"])
+    for (option, value) in [("--momentum", "0.9"), ("--adamw-lr", "0.001")] {
+      try BadCase(
+        "train --resume run --steps 6 \(option) \(value)", 64,
+        ": \(option) belongs to Muon. Found the optimizer adamw, expected muon. Leave \(option) out."
+      ).check(here, folders: ["run"])
+    }
   }
 
   @Test func checkpointsThatAreNone() throws {

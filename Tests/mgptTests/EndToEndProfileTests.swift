@@ -65,6 +65,9 @@ private let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: Strin
     #expect(run.code == 0, "\(run.error)")
     let result = try JSON.parse(Array(run.output.utf8))
     #expect(result["preset"]?.stringValue == "tiny")
+    #expect(result["precision"]?.stringValue == "f32" && result["recompute"] == .bool(false))
+    #expect(result["optimizer"]?.stringValue == "adamw")
+    #expect(result["optimizer_state"]?.stringValue == "f32")
     #expect(result["tokens_per_step"]?.intValue == 512)
     #expect(result["threads"]?.intValue == 2)
     let profile = try #require(result["profile"])
@@ -77,6 +80,10 @@ private let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: Strin
     #expect(table.output.contains("\n\nprofile of 1 steps, per step:\noperation"))
     let plain = try here.mgpt("bench train --preset tiny --steps 1")
     #expect(!plain.output.contains("profile"))
+    #expect(plain.output.contains(", precision f32, AdamW, moments in f32\n"))
+    let other = try here.mgpt(
+      "bench train --preset tiny --steps 1 --precision bf16 --recompute --optimizer muon")
+    #expect(other.output.contains(", precision bf16, recomputing, Muon, moments in f32\n"))
     let wrong = try here.mgpt("bench train --preset huge")
     #expect(wrong.error.hasPrefix("mgpt: unknown --preset. Found \"huge\", expected one of: "))
   }

@@ -33,9 +33,16 @@ import Testing
 
       """
     #expect(profileTable(report) == text)
+    var compact = report
+    compact.rows[0].precision = .bfloat16
+    compact.rows.append(compact.rows[0])
+    #expect(
+      profileTable(compact).hasSuffix(
+        "can exceed 100%.\nPeak: that of bf16 for attention; of f32 for the rest.\n"))
     let list = report.json["operations"]
     #expect(abs((list?[0]?["ms"]?.doubleValue ?? 0) - 8.2) < 1e-12)
     #expect(list?[0]?["share_of_roofline"]?.doubleValue == 0.75)
+    #expect(list?[0]?["precision"]?.stringValue == "f32")
     #expect(list?[2]?["share_of_roofline"] == .null && list?[2]?["phase"] == .null)
   }
 }

@@ -66,11 +66,13 @@ public enum MemoryError: UserFacingError, Equatable {
     switch self {
     case .exhausted(let byteCount):
       return "out of memory: \(mebibytes(byteCount)) MiB could not be reserved. "
-        + "Use a smaller --batch-size, --context or --embed-dim."
+        + "Use a smaller --batch-size, --context or --embed-dim; to train also --recompute, "
+        + "--optimizer-state int8 or --precision bf16."
     case .doesNotFit(let needed, let available):
       return "not enough memory: \(mebibytes(needed)) MiB needed, \(mebibytes(available)) MiB "
-        + "available. Use a smaller --batch-size with --grad-accum, a smaller --context or "
-        + "--embed-dim; --force tries anyway."
+        + "available. Use --recompute, --optimizer-state int8, --precision bf16, a smaller "
+        + "--batch-size with --grad-accum, a smaller --context or --embed-dim; "
+        + "mgpt train --force tries anyway."
     }
   }
 }

@@ -29,6 +29,8 @@ protocol Operation: Sendable {
   func scratch(_ kernels: mg_kernels) -> Int
   /// Floats of scratch shared by all workers.
   var sharedScratch: Int { get }
+  /// What the bulk of its operations is computed in; decides which peak it is held against.
+  var precision: Precision { get }
   /// Floating-point operations of forward.
   var forwardFlops: Double { get }
   /// Floating-point operations of backward.
@@ -51,19 +53,25 @@ extension Operation {
   var passThrough: (output: Tensor, inputs: [Tensor])? { nil }
   func scratch(_ kernels: mg_kernels) -> Int { 0 }
   var sharedScratch: Int { 0 }
+  var precision: Precision { .float32 }
   /// One product for the gradient of each factor.
   var backwardFlops: Double { 2 * forwardFlops }
   var forwardBytes: Double { byteCount(inputs) + byteCount(outputs) }
-  /// Reads what was saved and the gradient of the result, writes the gradients of the inputs; where
-  /// one is added to, it is read as well, which is not counted.
+  /// Reads what was saved and the gradient of the result, writes the gradients of the inputs and
+  /// parameters once; where one is added to, it is read as well, which is not counted.
   var backwardBytes: Double {
-    byteCount(saved) + byteCount(outputs.prefix(1)) + byteCount(differentiable)
+    byteCount(saved) + gradientByteCount(outputs.prefix(1)) + gradientByteCount(differentiable)
   }
 }
 
 /// The bytes of all `tensors`.
 func byteCount(_ tensors: some Sequence<Tensor>) -> Double {
   tensors.reduce(0) { $0 + Double($1.byteCount) }
+}
+
+/// The bytes of the gradients of all `tensors`.
+func gradientByteCount(_ tensors: some Sequence<Tensor>) -> Double {
+  tensors.reduce(0) { $0 + Double($1.gradientByteCount) }
 }
 
 /// What changes from run to run without changing the graph.

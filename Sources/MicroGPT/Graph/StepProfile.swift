@@ -32,6 +32,8 @@ public final class StepProfile {
     var flops = 0.0
     /// Bytes that one call must read or write.
     var bytes = 0.0
+    /// What it computes in.
+    var precision = Precision.float32
   }
 
   /// One interval of the trace.
@@ -149,6 +151,7 @@ extension StepProfile.Label {
   fileprivate init(_ operation: any Operation, _ direction: Schedule.Direction) {
     name = operation.name
     phase = "\(direction)"
+    precision = operation.precision
     switch direction {
     case .forward, .recompute: (flops, bytes) = (operation.forwardFlops, operation.forwardBytes)
     case .backward: (flops, bytes) = (operation.backwardFlops, operation.backwardBytes)

@@ -21,18 +21,26 @@ public struct MemoryEstimate: Sendable, Equatable {
   /// The program itself and the text come on top.
   public var byteCount: Int { parts.reduce(0) { $0 + $1.byteCount } }
 
-  /// A lower bound of the memory of a run, in bytes.
+  /// A lower bound of the memory of the run of `c` by `recipe`, in bytes.
   ///
-  /// It counts four numbers per weight, and per token and layer what backward can't do without. For
-  /// sizes far beyond the machine: planning takes seconds for a thousand layers, and byte counts
-  /// above 2^63 could not even be planned.
-  public static func leastByteCount(_ c: ModelConfiguration, batchSize: Int) -> Double {
-    let (width, hidden) = (Double(c.modelWidth), Double(c.hiddenWidth))
-    let matrices = (c.activation == .swiglu ? 3 : 2) * hidden + 2 * width
-    let weights =
-      Double(c.layerCount) * width * matrices + Double(c.vocabularySize) * width
-    let tokens = Double(batchSize) * Double(c.contextLength)
-    return 16 * weights + 4 * tokens * Double(c.layerCount) * (4 * width + hidden)
+  /// It counts weights, gradients and moments, and per token and layer what backward can't do
+  /// without. For sizes far beyond the machine: planning takes seconds for a thousand layers, and
+  /// byte counts above 2^63 could not even be planned.
+  public static func leastByteCount(
+    _ c: ModelConfiguration, _ recipe: TrainingConfiguration
+  ) -> Double {
+    let (width, inner) = (Double(c.modelWidth), Double(c.hiddenWidth))
+    let layers = Double(c.layerCount)
+    let hidden = layers * width * ((c.activation == .swiglu ? 3 : 2) * inner + 2 * width)
+    let others = Double(c.vocabularySize) * width
+    let moment = Moments.bytesPerElement(recipe.optimizerState)
+    let moments = moment * ((recipe.optimizer == .muon ? 1 : 2) * hidden + 2 * others)
+    // The inputs of the four products and queries; the last block is never computed again, of the
+    // others the input is left.
+    let kept = (recipe.precision == .bfloat16 ? 2 : 4) * (4 * width + inner)
+    let perToken = recipe.recomputes ? kept + (layers - 1) * 4 * width : layers * kept
+    let tokens = Double(recipe.batchSize) * Double(c.contextLength)
+    return 8 * (hidden + others) + moments + tokens * perToken
   }
 
   /// Plans the run of `configuration` by `recipe` on the workers of `compute`, over a text of

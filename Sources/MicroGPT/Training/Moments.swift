@@ -72,6 +72,12 @@ final class Moments {
     }
   }
 
+  /// Bytes of an element with its share of a scale.
+  static func bytesPerElement(_ format: OptimizerStateFormat) -> Double {
+    let block = byteCounts(Int(MG_STATE_BLOCK), format)
+    return Double(block.values + block.scales) / Double(MG_STATE_BLOCK)
+  }
+
   /// What the kernels are given.
   var description: mg_moments {
     let code: mg_state_format =

@@ -11,6 +11,8 @@ public struct ProfileReport: Equatable, Sendable {
     public var phase: String?
     /// Calls in all steps together.
     public var calls = 0
+    /// The arithmetic whose peak it is held against.
+    public var precision = Precision.float32
     /// Seconds in all steps together.
     public var seconds = 0.0
     /// Floating-point operations of all calls; 0 where that is no measure.
@@ -55,7 +57,9 @@ extension ProfileReport {
       let key = "\(label.phase ?? "") \(label.name)"
       let place = places[key] ?? rows.count
       places[key] = place
-      if place == rows.count { rows.append(Row(name: label.name, phase: label.phase)) }
+      if place == rows.count {
+        rows.append(Row(name: label.name, phase: label.phase, precision: label.precision))
+      }
       rows[place].add(total, label, roofline, threads)
     }
     rows.sort { $0.seconds > $1.seconds }
@@ -73,7 +77,8 @@ extension ProfileReport.Row {
     bytes += count * label.bytes
     guard
       let bound = roofline.bound(
-        flops: label.flops, bytes: label.bytes, footprint: Int(label.bytes), threads: threads)
+        flops: label.flops, bytes: label.bytes, footprint: Int(label.bytes), threads: threads,
+        bf16: label.precision == .bfloat16)
     else { return }
     // Operations of one name have one shape, but for the few whose name doesn't tell it.
     if limit == nil || count * bound.seconds > boundSeconds { limit = bound.limit }
@@ -88,6 +93,7 @@ extension ProfileReport {
     let list: [JSON] = rows.map { row in
       [
         "name": .string(row.name), "phase": row.phase.map(JSON.string) ?? .null,
+        "precision": .string(row.precision.rawValue),
         "calls": .number(Double(row.calls) / steps), "ms": .number(row.seconds / steps * 1e3),
         "share_of_step": .number(row.seconds / seconds),
         "flops": .number(row.flops / steps), "bytes": .number(row.bytes / steps),

@@ -19,10 +19,12 @@ struct SavedMoments {
 
   init(_ trainer: Trainer) {
     let model = trainer.model
-    let stored = model.table.stored(for: model.configuration.family)
+    // A parameter may stand in a file as several tensors.
+    let stored = Dictionary(
+      grouping: model.table.stored(for: model.configuration.family), by: \.parameter.offset)
     for (prefix, layout, values) in trainer.optimizer.moments {
       for (parameter, start) in layout.places {
-        for entry in stored where entry.parameter == parameter {
+        for entry in stored[parameter.offset] ?? [] {
           items.append(Item(stored: entry, start: start, prefix: prefix, values: values))
         }
       }

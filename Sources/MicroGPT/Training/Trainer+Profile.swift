@@ -17,13 +17,15 @@ extension Trainer {
     let zeros = zeroed.reduce(0) { $0 + $1.count }
     profile.setCost(of: .zeroing, flops: 0, bytes: 4 * Double(zeros))
     profile.setCost(of: .gradientNorm, flops: 2 * count, bytes: weights)
-    // Reads the gradient, reads and writes the weight and all moments.
-    let moments = optimizer.moments.reduce(0) {
-      $0 + $1.values.values.byteCount + $1.values.scales.byteCount
-    }
-    profile.setCost(
-      of: .optimizer, flops: optimizer.flops, bytes: 3 * weights + 2 * Double(moments))
+    profile.setCost(of: .optimizer, flops: optimizer.flops, bytes: optimizerBytes)
     executor.profile = profile
+  }
+
+  /// Bytes that an update moves: it reads the gradient, reads and writes weight and moments.
+  var optimizerBytes: Double {
+    optimizer.moments.reduce(3 * Double(model.weights.byteCount)) {
+      $0 + 2 * Double($1.values.values.byteCount + $1.values.scales.byteCount)
+    }
   }
 
   /// What the profile says, held against the roofline, which is measured now; nil without profile.

@@ -91,7 +91,7 @@ public final class Trainer {
     guard meanLoss.isFinite, gradientNorm.isFinite else {
       throw .notFinite(
         step: step + 1, what: meanLoss.isFinite ? "gradient" : "loss", learningRate: rate,
-        lastGood: nil)
+        lastGood: nil, adamWRate: configuration.highestAdamWRate)
     }
     let clip = configuration.gradientClip
     let scale = clip > 0 && gradientNorm > clip ? clip / gradientNorm : 1

@@ -84,7 +84,7 @@ public struct TrainingBenchmark: Sendable {
   public func run(_ compute: Compute) throws -> Result {
     precondition(steps >= 1 && batchSize >= 1 && gradientAccumulation >= 1, "nothing to do")
     try configuration.validate()
-    try checkMemory()
+    try checkMemory(compute)
     if let tracePath { _ = try AtomicFile(path: tracePath) }
     let peakBefore = compute.measurePeakFlops()
     let baseByteCount = SystemInfo.ownPeakResidentByteCount
@@ -151,19 +151,17 @@ public struct TrainingBenchmark: Sendable {
       targetByteCount: count - 1)
   }
 
-  /// Weights, gradients, two moments and the plan of activations must fit: the system would
-  /// otherwise grant the memory and end the process when it is used.
-  private func checkMemory() throws(MemoryError) {
+  /// The whole plan must fit: the system would otherwise grant the memory and end the process when
+  /// it is used.
+  private func checkMemory(_ compute: Compute) throws(MemoryError) {
     guard let available = SystemInfo.availableMemoryByteCount else { return }
-    let table = ParameterTable(configuration)
-    let state = 16 * table.elementCount
     // Before planning, which takes long for a thousand layers.
-    if state > available { throw .exhausted(byteCount: state) }
-    let loss = LossGraph(
-      configuration, table, batchSize: batchSize, sequenceLength: configuration.contextLength,
-      isTraining: true, recomputes: recomputes, precision: precision)
-    let needed = state + MemoryPlan(loss.graph).byteCount
-    if needed > available { throw .exhausted(byteCount: needed) }
+    let least = MemoryEstimate.leastByteCount(configuration, trainingConfiguration)
+    if least > Double(available) {
+      throw .doesNotFit(needed: Int(min(least, 0x1p62)), available: available)
+    }
+    let needed = plan(compute).byteCount
+    if needed > available { throw .doesNotFit(needed: needed, available: available) }
   }
 }
 

@@ -31,6 +31,9 @@ public struct TrainingConfiguration: Sendable, Equatable {
   /// Less memory, a third more time, the same bits; no part of the recipe that a checkpoint keeps.
   public var recomputes = false
 
+  /// AdamW's highest rate where it is another than that of the schedule.
+  var highestAdamWRate: Double? { optimizer == .muon ? muon.adamWRate : nil }
+
   /// The recipe with these settings.
   public init(
     steps: Int, batchSize: Int, gradientAccumulation: Int = 1, adamW: AdamWConfiguration,
@@ -48,8 +51,9 @@ public struct TrainingConfiguration: Sendable, Equatable {
 
 /// Why a run stopped before its end.
 public enum TrainingError: UserFacingError, Equatable {
-  /// The loss or the gradient is not a number.
-  case notFinite(step: Int, what: String, learningRate: Double, lastGood: Int?)
+  /// The loss or the gradient is not a number; `adamWRate` is that beside Muon's rate.
+  case notFinite(
+    step: Int, what: String, learningRate: Double, lastGood: Int?, adamWRate: Double? = nil)
 
   /// The code the process exits with.
   public var exitCode: ExitCode { .failure }
@@ -57,11 +61,14 @@ public enum TrainingError: UserFacingError, Equatable {
   /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
-    case .notFinite(let step, let what, let learningRate, let lastGood):
+    case .notFinite(let step, let what, let learningRate, let lastGood, let adamWRate):
       let kept = lastGood.map { "the checkpoint of step \($0) is kept" } ?? "nothing was saved yet"
       return "the \(what) is not a number at step \(step); \(kept). Found a learning rate of "
-        + "\(rounded(learningRate)). Try --lr \(rounded(learningRate / 4)), a longer --warmup, or "
-        + "--grad-clip 1."
+        + "\(rounded(learningRate))"
+        + (adamWRate.map { " and AdamW's \(rounded($0))" } ?? "")
+        + ". Try --lr \(rounded(learningRate / 4)), "
+        + (adamWRate.map { "--adamw-lr \(rounded($0 / 4)), " } ?? "")
+        + "a longer --warmup, or --grad-clip 1."
     }
   }
 }

@@ -108,7 +108,7 @@ public final class TrainingRun {
     let result: Trainer.StepResult
     do {
       result = try trainer.runStep()
-    } catch .notFinite(let step, let what, _, _) {
+    } catch .notFinite(let step, let what, _, _, _) {
       throw notFinite(what, step: step)
     }
     let now = SystemInfo.seconds
@@ -138,7 +138,8 @@ public final class TrainingRun {
   /// It names the highest learning rate, which is the one that can be chosen, not that of the step.
   private func notFinite(_ what: String, step: Int) -> TrainingError {
     .notFinite(
-      step: step, what: what, learningRate: trainer.schedule.maximum, lastGood: lastSaved)
+      step: step, what: what, learningRate: trainer.schedule.maximum, lastGood: lastSaved,
+      adamWRate: trainer.configuration.highestAdamWRate)
   }
 
   /// Evaluates, keeps the best, saves the last.

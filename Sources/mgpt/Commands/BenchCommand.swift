@@ -136,8 +136,14 @@ private func benchTraining(_ asked: BenchOptions, _ compute: Compute) throws {
   }
   let result = try benchmark.run(compute)
   if asked.json, case .object(let members) = result.json {
-    let preset = JSON.Member("preset", asked.preset.map(JSON.string) ?? .null)
-    Terminal.output.write("\(JSON.object([preset] + members))\n")
+    let choices = [
+      JSON.Member("preset", asked.preset.map(JSON.string) ?? .null),
+      JSON.Member("precision", .string(benchmark.precision.rawValue)),
+      JSON.Member("recompute", .bool(benchmark.recomputes)),
+      JSON.Member("optimizer", .string(benchmark.optimizer.rawValue)),
+      JSON.Member("optimizer_state", .string(benchmark.optimizerState.rawValue)),
+    ]
+    Terminal.output.write("\(JSON.object(choices + members))\n")
     return
   }
   Terminal.output.write(report(result) + (result.profile.map { "\n" + profileTable($0) } ?? ""))
@@ -175,7 +181,9 @@ private func introduction(_ benchmark: TrainingBenchmark) -> String {
   return "\(c.family.rawValue): \(c.layerCount) layers, \(c.headCount) heads "
     + "(\(c.keyValueHeadCount) key/value), width \(c.modelWidth), MLP \(c.hiddenWidth), "
     + "vocabulary \(c.vocabularySize); \(benchmark.batchSize) x \(c.contextLength) tokens x "
-    + "\(benchmark.gradientAccumulation), \(benchmark.optimizer == .muon ? "Muon" : "AdamW"), "
+    + "\(benchmark.gradientAccumulation), precision \(benchmark.precision.rawValue)"
+    + "\(benchmark.recomputes ? ", recomputing" : ""), "
+    + "\(benchmark.optimizer == .muon ? "Muon" : "AdamW"), "
     + "moments in \(benchmark.optimizerState.rawValue)\n\n"
 }
 

@@ -7,6 +7,7 @@ enum SetupError: UserFacingError, Equatable {
   case folderInUse(folder: String, file: String)
   case missing(flag: String, why: String)
   case otherModel(option: String, found: String, expected: String, path: String)
+  case onlyForMuon(option: String, optimizer: String, resumes: Bool)
   case finished(step: Int, steps: Int, path: String)
   case noSuchRun(path: String)
   case noSuchModel(path: String)
@@ -16,7 +17,7 @@ enum SetupError: UserFacingError, Equatable {
   var exitCode: ExitCode {
     switch self {
     case .folderInUse, .notAFolder: .cantCreate
-    case .missing: .usage
+    case .missing, .onlyForMuon: .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
     case .notText: .data
@@ -36,6 +37,9 @@ enum SetupError: UserFacingError, Equatable {
     case .otherModel(let option, let found, let expected, let path):
       "\(option) differs from the run in \(path). Found \(found), expected \(expected). Leave "
         + "\(option) out to resume, or start a new run without --resume."
+    case .onlyForMuon(let option, let optimizer, let resumes):
+      "\(option) belongs to Muon. Found the optimizer \(optimizer), expected muon. Leave \(option) "
+        + "out\(resumes ? "" : ", or use --optimizer muon")."
     case .finished(let step, let steps, let path):
       "the run in \(path) is complete. Found \(step) of \(steps) steps. Use a larger --steps to "
         + "go on."

@@ -14,6 +14,7 @@ extension TrainSetup {
     var recipe = try TrainingCheckpoint.recipe(of: saved.file)
     var source = try TrainingCheckpoint.source(of: saved.file)
     try Self.compare(asked, with: saved, recipe, source, path)
+    try Self.refuseForeign(asked, recipe.optimizer)
     notes = Self.change(&recipe, asked, step: step)
     // A run that was stopped between its last step and the evaluation of it is not complete.
     if step > recipe.steps || (step == recipe.steps && progress.evaluatedStep == step) {

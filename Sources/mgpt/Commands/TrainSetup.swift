@@ -114,6 +114,7 @@ extension TrainSetup {
   ) throws -> TrainingConfiguration {
     let recipe = Recipe(
       family, optimizer: asked.optimizer.flatMap { OptimizerKind(rawValue: $0.rawValue) })
+    try refuseForeign(asked, recipe.optimizer)
     let steps = asked.steps ?? preset.steps
     let maximum = asked.learningRate ?? recipe.learningRate
     let minimum = asked.minLearningRate ?? (recipe.endsAtZero ? 0 : maximum / 10)
@@ -175,6 +176,17 @@ extension TrainSetup {
 
   // MARK: Both
 
+  /// What only Muon reads is refused beside another optimizer, rather than ignored.
+  static func refuseForeign(_ asked: TrainOptions, _ optimizer: OptimizerKind) throws(SetupError) {
+    if optimizer == .muon { return }
+    for (option, value) in [
+      ("--momentum", asked.momentum), ("--adamw-lr", asked.adamWLearningRate),
+    ] where value != nil {
+      throw .onlyForMuon(
+        option: option, optimizer: optimizer.rawValue, resumes: asked.resume != nil)
+    }
+  }
+
   mutating func finish(_ asked: TrainOptions, saved: RunProgress? = nil) {
     let steps = configuration.steps
     options.evaluateEvery =
@@ -190,7 +202,7 @@ extension TrainSetup {
     _ asked: TrainOptions, _ compute: Compute
   ) throws -> MemoryEstimate {
     let available = SystemInfo.availableMemoryByteCount
-    let least = MemoryEstimate.leastByteCount(model, batchSize: recipe.batchSize)
+    let least = MemoryEstimate.leastByteCount(model, recipe)
     // Beyond 2^58 bytes nothing can be planned, whatever was asked for.
     let limit = asked.force || asked.plan ? 0x1p58 : available.map { Double($0) } ?? 0x1p58
     if least > limit {

@@ -52,7 +52,15 @@ struct TrainWords {
     return "\(counted(run.steps, "step")) of \(tokens) tokens, \(isMuon ? "Muon" : "AdamW"), "
       + "learning rate \(run.schedule.maximum) "
       + (isMuon ? "and AdamW's \(run.muon.adamWRate) " : "")
-      + "(\(run.schedule.kind.rawValue)), seed \(run.seed)"
+      + "(\(run.schedule.kind.rawValue)), seed \(run.seed)" + unusual
+  }
+
+  /// What a run does about memory and speed, where that is not the default.
+  private var unusual: String {
+    let run = setup.configuration
+    return (run.precision == .float32 ? "" : ", precision \(run.precision.rawValue)")
+      + (run.optimizerState == .float32 ? "" : ", moments in \(run.optimizerState.rawValue)")
+      + (run.recomputes ? ", recomputing" : "")
   }
 
   private var memory: String {

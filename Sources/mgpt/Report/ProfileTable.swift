@@ -46,14 +46,19 @@ func profileTable(_ report: ProfileReport) -> String {
     return String(line.reversed().drop { $0 == " " }.reversed())
   }
   return "profile of \(report.stepCount) steps, per step:\n" + text.joined(separator: "\n")
-    + "\n" + profileLegend(threads: report.threads)
+    + "\n" + profileLegend(report)
 }
 
-private func profileLegend(threads: Int) -> String {
-  """
-  roofline: max(FLOP / peak, bytes / reading speed), both measured on \
-  \(threads) thread\(threads == 1 ? "" : "s") after the run,
-  over the time. Bytes: each operand once; what a cache still holds can exceed 100%.
-
-  """
+private func profileLegend(_ report: ProfileReport) -> String {
+  let compact = report.rows.filter { $0.precision == .bfloat16 }.map(\.name)
+  let names = compact.enumerated().filter { !compact[..<$0].contains($1) }.map(\.element)
+  let peaks =
+    names.isEmpty
+    ? "" : "Peak: that of bf16 for \(names.joined(separator: ", ")); of f32 for the rest.\n"
+  return """
+    roofline: max(FLOP / peak, bytes / reading speed), both measured on \
+    \(report.threads) thread\(report.threads == 1 ? "" : "s") after the run,
+    over the time. Bytes: each operand once; what a cache still holds can exceed 100%.
+    \(peaks)
+    """
 }

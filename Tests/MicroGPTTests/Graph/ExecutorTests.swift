@@ -78,14 +78,18 @@ import Testing
   }
 
   /// The first backward of a step writes the gradients that nobody zeroed, and adds to the others.
-  @Test(arguments: SmallModels.names) func firstBackwardWrites(_ name: String) throws {
+  @Test(arguments: SmallModels.names, [false, true])
+  func firstBackwardWrites(_ name: String, _ recomputes: Bool) throws {
     var c = SmallModels.configuration(name)
     (c.modelWidth, c.hiddenWidth) = (c.modelWidth * 8, 300)
     let model = try GPT(c)
     SmallModels.randomize(model, seed: 6)
     let compute = try Compute(threadCount: 2)
     let (tokens, targets) = randomBatch(10, vocabulary: SmallModels.vocabularySize, seed: 2)
-    let runner = try LossRunner(model, batchSize: 2, sequenceLength: 5, compute: compute)
+    let runner = try LossRunner(
+      model, batchSize: 2, sequenceLength: 5, compute: compute, recomputes: recomputes)
+    let again = runner.executor.plan.schedule.moments.count { $0.direction == .recompute }
+    #expect((again > 0) == (recomputes && c.layerCount > 1))
     let loss = runner.run(tokens, targets)
     let expected = Array(runner.gradients.floats)
     let block = runner.gradients.floats

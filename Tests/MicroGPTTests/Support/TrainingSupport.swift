@@ -48,6 +48,18 @@ struct OptimizerChoice: CustomTestStringConvertible {
   var testDescription: String { "\(kind.rawValue) \(format.rawValue)" }
 }
 
+/// What a run computes in, and whether it keeps the values of its blocks.
+struct GraphChoice: CustomTestStringConvertible {
+  var precision = Precision.float32
+  var recomputes = false
+
+  static let plain = GraphChoice()
+  static let all = Precision.allCases.flatMap { precision in
+    [false, true].map { GraphChoice(precision: precision, recomputes: $0) }
+  }
+  var testDescription: String { precision.rawValue + (recomputes ? " recomputing" : "") }
+}
+
 /// A run of a small model.
 struct SmallRun {
   let trainer: Trainer
@@ -59,7 +71,7 @@ struct SmallRun {
     _ name: String, layout: CorpusLayout = .stream, threads: Int = 1, backEnd: String? = nil,
     seed: UInt64 = 1, steps: Int = 10, batchSize: Int = 3, accumulation: Int = 1,
     schedule: ScheduleKind = .cosine, rate: Double = 1e-2, clip: Double = 1, limit: Double = 0,
-    optimizer: OptimizerChoice = .plain
+    optimizer: OptimizerChoice = .plain, graph: GraphChoice = .plain
   ) throws {
     (corpus, tokenizer) = try SmallTexts.corpus(layout)
     var c = SmallModels.configuration(name)
@@ -74,6 +86,7 @@ struct SmallRun {
       gradientClip: clip, seed: seed)
     recipe.gradientLimit = limit
     (recipe.optimizer, recipe.optimizerState) = (optimizer.kind, optimizer.format)
+    (recipe.precision, recipe.recomputes) = (graph.precision, graph.recomputes)
     trainer = try Trainer(
       model: GPT(c, seed: seed), configuration: recipe, training: corpus.training,
       compute: compute)

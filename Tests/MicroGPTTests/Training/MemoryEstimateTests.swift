@@ -31,6 +31,42 @@ import Testing
     #expect(estimate.byteCount == estimate.parts.reduce(0) { $0 + $1.byteCount })
   }
 
+  /// What is planned is what the executor has, in either precision and with blocks computed again.
+  @Test(arguments: GraphChoice.all) func equalsWhatGraphsReserve(_ graph: GraphChoice) throws {
+    let run = try SmallRun("modern", threads: 2, graph: graph)
+    let estimate = MemoryEstimate(
+      run.trainer.model.configuration, run.trainer.configuration, samples: false,
+      compute: run.compute)
+    let planned = estimate.parts.first { $0.name == "activations of a step" }?.byteCount
+    #expect(planned == run.trainer.executor.plan.byteCount)
+    let scratch = estimate.parts.first { $0.name.hasPrefix("scratch") }?.byteCount
+    #expect(scratch == run.compute.scratchByteCount)
+  }
+
+  /// Below the plan for every choice, and not far below it where blocks and weights prevail.
+  @Test(arguments: OptimizerChoice.all, GraphChoice.all)
+  func leastIsALowerBound(_ optimizer: OptimizerChoice, _ graph: GraphChoice) throws {
+    let compute = try Compute(threadCount: 1)
+    var recipe = TrainingConfiguration(
+      steps: 1, batchSize: 2, adamW: AdamWConfiguration(),
+      schedule: LearningRateSchedule(
+        kind: .constant, maximum: 1, minimum: 0, warmupSteps: 0, totalSteps: 1, patience: 1))
+    (recipe.optimizer, recipe.optimizerState) = (optimizer.kind, optimizer.format)
+    (recipe.precision, recipe.recomputes) = (graph.precision, graph.recomputes)
+    func check(_ c: ModelConfiguration, atLeast share: Double) {
+      let planned = Double(
+        MemoryEstimate(c, recipe, evaluation: false, samples: false, compute: compute).byteCount)
+      let least = MemoryEstimate.leastByteCount(c, recipe)
+      #expect(least <= planned && least >= share * planned, "\(least) of \(planned)")
+    }
+    for name in SmallModels.names { check(SmallModels.configuration(name), atLeast: 0.01) }
+    for family in ModelFamily.allCases {
+      let large = family.configuration(
+        vocabularySize: 1000, contextLength: 512, layerCount: 8, headCount: 8, modelWidth: 1024)
+      check(large, atLeast: 0.4)
+    }
+  }
+
   /// The largest sizes that flags allow: a number, no overflow, and no memory.
   @Test func absurdSizes() throws {
     let compute = try Compute(threadCount: 1)
@@ -58,6 +94,7 @@ import Testing
     #expect(
       MemoryError.exhausted(byteCount: MemoryPlan.impossibleByteCount).description
         == "out of memory: 1099511627776 MiB could not be reserved. Use a smaller --batch-size, "
-        + "--context or --embed-dim.")
+        + "--context or --embed-dim; to train also --recompute, --optimizer-state int8 or "
+        + "--precision bf16.")
   }
 }

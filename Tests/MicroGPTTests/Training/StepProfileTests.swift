@@ -78,6 +78,25 @@ import Testing
     #expect(wide.shareOfRoofline == wide.boundSeconds / wide.seconds)
   }
 
+  /// Products of a run in bfloat16 are held against the peak of bfloat16, all else is not.
+  @Test func precisionDecidesThePeak() throws {
+    let run = try SmallRun("gpt2", threads: 2, graph: GraphChoice(precision: .bfloat16))
+    run.trainer.startProfile()
+    _ = try run.trainer.runStep()
+    let profile = try #require(run.trainer.profile)
+    var roofline = roofline
+    // So slow that computing is the limit of every row.
+    (roofline.peaks, roofline.bf16Peaks) = ([2: 1e3], [2: 4e3])
+    let report = ProfileReport(profile, roofline: roofline, threads: 2)
+    for row in report.rows where row.flops > 0 {
+      let isProduct = ["linear", "mlp", "head"].contains { row.name.hasPrefix($0) }
+      #expect(row.precision == (isProduct ? .bfloat16 : .float32), "\(row)")
+      let expected = row.flops / (isProduct ? 4e3 : 1e3)
+      #expect(abs(row.boundSeconds - expected) < 1e-9 * expected, "\(row)")
+    }
+    #expect(report.rows.contains { $0.precision == .bfloat16 && $0.flops > 0 })
+  }
+
   @Test func changesNoResult() throws {
     let plain = try SmallRun("modern-dropout", threads: 2, steps: 100, accumulation: 2)
     let run = try profiled()

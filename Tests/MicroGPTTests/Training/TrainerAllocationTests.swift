@@ -25,6 +25,16 @@ import Testing
     #expect(count ?? 0 == 0)
   }
 
+  @Test(arguments: GraphChoice.all, ["modern-dropout", "gpt2"])
+  func graphs(_ graph: GraphChoice, _ name: String) throws {
+    let run = try SmallRun(name, threads: 2, steps: 100, accumulation: 2, graph: graph)
+    for _ in 0..<3 { _ = try run.trainer.runStep() }
+    let count = try allocations(on: run.compute) {
+      for _ in 0..<20 { _ = try run.trainer.runStep() }
+    }
+    #expect(count ?? 0 == 0)
+  }
+
   @Test func plantedAllocations() throws {
     let compute = try Compute(threadCount: 2)
     var arena: Arena?

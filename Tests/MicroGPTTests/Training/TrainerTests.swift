@@ -177,6 +177,22 @@ func supportedBackEnds() -> [String] {
     #expect(loss <= 0.02)
   }
 
+  /// The time of the update counts the optimizer's work, and measuring changes nothing.
+  @Test(arguments: OptimizerChoice.all) func timeOfTheUpdate(_ optimizer: OptimizerChoice) throws {
+    let run = try SmallRun("modern", accumulation: 2, optimizer: optimizer)
+    _ = try run.trainer.runStep()
+    let before = run.state
+    let seconds = run.trainer.measureStepSeconds()
+    #expect(seconds > 0 && seconds.isFinite && run.state == before)
+    // Not faster than the peak, nor than the passes; a minute is far more than moving the weights.
+    let flops = run.trainer.optimizer.flops
+    let atPeak = run.trainer.updateSeconds(passSeconds: 1e-12, peak: flops / 1000)
+    #expect(atPeak > 1000 && atPeak < 1060)
+    let slow = run.trainer.updateSeconds(passSeconds: 2e9, peak: .infinity)
+    let slower = run.trainer.updateSeconds(passSeconds: 4e9, peak: .infinity)
+    #expect(slow > 120 && abs(slower - 2 * slow) < 120)
+  }
+
   /// A step that meets NaN changes nothing.
   @Test(arguments: [1, 2]) func stopsAtNaN(_ accumulation: Int) throws {
     let run = try SmallRun("modern", accumulation: accumulation)

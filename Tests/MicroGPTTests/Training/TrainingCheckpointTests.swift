@@ -43,6 +43,24 @@ import Testing
     #expect(TrainerState(trainer) == run.state && compute.threadCount == 2)
   }
 
+  /// A run in bfloat16 says so in its checkpoint and goes on bit by bit, recomputing or not.
+  @Test(arguments: [false, true], ["gpt2", "modern-dropout"])
+  func resumesInBfloat16(_ recomputes: Bool, _ name: String) throws {
+    let folder = try TemporaryFolder()
+    let run = try SmallRun(
+      name, graph: GraphChoice(precision: .bfloat16, recomputes: recomputes))
+    for _ in 0..<5 { _ = try run.trainer.runStep() }
+    let path = try run.save(folder.file("a.safetensors"))
+    let (trainer, _, compute) = try SmallRun.resumed(path, layout: .stream, threads: 2)
+    #expect(trainer.configuration.precision == .bfloat16 && compute.threadCount == 2)
+    #expect(TrainerState(trainer) == run.state)
+    let plain = try SmallRun(name)
+    for _ in 0..<5 { _ = try (run.trainer.runStep(), trainer.runStep()) }
+    for _ in 0..<10 { _ = try plain.trainer.runStep() }
+    #expect(TrainerState(trainer) == run.state)
+    #expect(plain.state.weights != run.state.weights)
+  }
+
   /// Files of the time before there was a choice of optimizers.
   @Test func resumesWithoutWordsOnTheOptimizer() throws {
     let folder = try TemporaryFolder()

@@ -231,7 +231,7 @@ private final class Watcher: TrainingObserver {
     let folder = try TemporaryFolder()
     let run = try SmallRun("gpt2", steps: 12, schedule: .constant, rate: 1e30)
     let error = failure { _ = try drive(run, folder, Watcher()) }
-    guard case .notFinite(_, _, let rate, let lastGood)? = error else {
+    guard case .notFinite(_, _, let rate, let lastGood, _)? = error else {
       Issue.record("no error")
       return
     }
@@ -240,5 +240,12 @@ private final class Watcher: TrainingObserver {
       TrainingError.notFinite(step: 1, what: "gradient", learningRate: 1, lastGood: nil).description
         == "the gradient is not a number at step 1; nothing was saved yet. Found a learning rate "
         + "of 1.0. Try --lr 0.25, a longer --warmup, or --grad-clip 1.")
+    #expect(
+      TrainingError.notFinite(
+        step: 1, what: "loss", learningRate: 0.02, lastGood: nil, adamWRate: 3e-3
+      ).description
+        == "the loss is not a number at step 1; nothing was saved yet. Found a learning "
+        + "rate of 0.02 and AdamW's 0.003. Try --lr 0.005, --adamw-lr 0.00075, a longer --warmup, "
+        + "or --grad-clip 1.")
   }
 }

@@ -41,12 +41,6 @@ private struct Linear: Operation {
   func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
   var forwardFlops: Double { 2 * Double(x.shape.rows) * Double(weight.shape.count) }
 
-  /// The gradients of weight and bias are read too, because they are added to.
-  var backwardBytes: Double {
-    byteCount([x, weight]) + 4 * Double(output.shape.count + x.shape.count)
-      + 2 * byteCount(parameters.tensors)
-  }
-
   func forward(_ step: Step) {
     var product = step.product(x, by: parameters, into: output, precision)
     mg_matmul(step.context, &product)

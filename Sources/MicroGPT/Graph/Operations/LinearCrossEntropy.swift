@@ -51,7 +51,7 @@ private struct LinearCrossEntropy: Operation {
   /// The logits and the gradients of both factors.
   var backwardFlops: Double { 3 * productFlops }
   /// Logits exist by chunks that a cache may hold, and are not counted.
-  var backwardBytes: Double { byteCount(inputs + differentiable) }
+  var backwardBytes: Double { byteCount(inputs) + gradientByteCount(differentiable) }
 
   private func description(_ step: Step) -> mg_loss {
     mg_loss(

@@ -61,16 +61,19 @@ private struct RotaryEmbedding: Operation {
   var differentiable: [Tensor] { [qkv] }
   var inPlace: [(input: Tensor, output: Tensor)] { [(qkv, output)] }
   var passThrough: (output: Tensor, inputs: [Tensor])? { (output, [qkv]) }
-  /// Of queries and keys; values are not touched where forward works in place.
-  private var turningBytes: Double {
-    byteCount([output]) * Double(heads.headCount + heads.keyValueHeadCount)
-      / Double(heads.headCount + 2 * heads.keyValueHeadCount)
+  /// Elements of queries and keys; values are not touched where forward works in place.
+  private var turningCount: Double {
+    Double(output.shape.rows * (heads.headCount + heads.keyValueHeadCount) * heads.headWidth)
   }
-  var forwardFlops: Double { turningBytes / 4 * (factors == nil ? 3 : 6) }
-  var forwardBytes: Double { 2 * turningBytes + byteCount([table, factors].compactMap { $0 }) }
+  private var turningBytes: Double {
+    turningCount * Double(output.byteCount) / Double(output.shape.count)
+  }
+  private var sideBytes: Double { byteCount([table, factors].compactMap { $0 }) }
+  var forwardFlops: Double { turningCount * (factors == nil ? 3 : 6) }
+  var forwardBytes: Double { 2 * turningBytes + sideBytes }
   /// The gradient is turned back in place; the normalisation's needs the values too.
   var backwardBytes: Double {
-    (factors == nil ? 2 : 3) * turningBytes + byteCount([table, factors].compactMap { $0 })
+    2 * 4 * turningCount + (factors == nil ? 0 : turningBytes) + sideBytes
   }
 
   func scratch(_ kernels: mg_kernels) -> Int {
