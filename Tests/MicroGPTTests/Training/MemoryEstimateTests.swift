@@ -59,11 +59,11 @@ import Testing
       let least = MemoryEstimate.leastByteCount(c, recipe)
       #expect(least <= planned && least >= share * planned, "\(least) of \(planned)")
     }
-    for name in SmallModels.names { check(SmallModels.configuration(name), atLeast: 0.01) }
+    for name in SmallModels.names { check(SmallModels.configuration(name), atLeast: 0) }
     for family in ModelFamily.allCases {
       let large = family.configuration(
         vocabularySize: 1000, contextLength: 512, layerCount: 8, headCount: 8, modelWidth: 1024)
-      check(large, atLeast: 0.4)
+      check(large, atLeast: 0.25)
     }
   }
 
