@@ -11,9 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "mg_cpu.h"
+#include "mg_formats.h"
 
-/* Types of stored numbers. bf16 is the upper half of a float32 (uint16_t in C). */
-typedef enum { MG_F32, MG_BF16 } mg_type;
+/* Types of stored numbers. bf16 is the upper half of a float32 (uint16_t in C). MG_Q8 is what
+ * mg_q8_rows_at lays out; only where a contract names it. */
+typedef enum { MG_F32, MG_BF16, MG_Q8 } mg_type;
 
 /* A matrix to pack, see pack_panels. */
 typedef struct {
