@@ -86,14 +86,33 @@ static void loss_worker(void *argument, size_t worker, size_t workers) {
     }
 }
 
+/* The logits of a chunk, from a head of either kind. */
+static void compute_logits(const mg_context *context, const mg_loss *loss, size_t first,
+                           size_t count) {
+    size_t c = loss->width, v = loss->vocabulary;
+    const float *x = loss->x + first * c;
+    if (loss->quantized_head) {
+        mg_q8_rows rows = mg_q8_rows_at(loss->rows_memory, count, c);
+        mg_quantize_rows(context, count, c, x, c, rows);
+        mg_quantized_product logits = {.a = rows,
+                                       .w = *loss->quantized_head,
+                                       .c = loss->logits,
+                                       .ldc = v,
+                                       .activation = -1};
+        mg_quantized_matmul(context, &logits);
+    } else {
+        mg_product logits = mg_dense_product(MG_NT, count, v, c, x, loss->head, loss->logits);
+        logits.arithmetic = loss->arithmetic;
+        mg_matmul(context, &logits);
+    }
+}
+
 double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss) {
     size_t c = loss->width, v = loss->vocabulary;
     for (size_t first = 0; first < loss->rows; first += loss->chunk) {
         size_t count = mg_min(loss->chunk, loss->rows - first);
         const float *x = loss->x + first * c;
-        mg_product logits = mg_dense_product(MG_NT, count, v, c, x, loss->head, loss->logits);
-        logits.arithmetic = loss->arithmetic;
-        mg_matmul(context, &logits);
+        compute_logits(context, loss, first, count);
         loss_job job = {context, loss, first, count};
         mg_dispatch(context, count * v * sizeof(float) >= MG_SERIAL_BYTES, loss_worker, &job);
         if (!loss->dx) continue;
@@ -110,4 +129,49 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss) {
     double total = 0;
     for (size_t r = 0; r < loss->rows; r++) total += loss->losses[r];
     return total;
+}
+
+/* ---- Two models side by side ----------------------------------------------------------------- */
+
+static size_t largest(size_t n, const float *x) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+typedef struct {
+    const mg_context *context;
+    const mg_comparison *comparison;
+} comparison_job;
+
+static void comparison_worker(void *argument, size_t worker, size_t workers) {
+    const comparison_job *job = argument;
+    const mg_comparison *x = job->comparison;
+    const mg_kernels *f = job->context->kernels;
+    size_t v = x->vocabulary;
+    float *probabilities = job->context->scratch + worker * job->context->scratch_per_worker;
+    mg_range rows = mg_share(x->rows, 1, worker, workers);
+    for (size_t r = rows.first; r < rows.end; r++) {
+        const float *p = x->p + r * v, *q = x->q + r * v;
+        x->losses_p[r] = x->losses_q[r] = x->divergences[r] = x->agreements[r] = 0.0f;
+        if (x->targets[r] < 0) continue;
+        size_t target = (size_t)x->targets[r];
+        x->losses_p[r] = f->cross_entropy_f32(v, p, target, 0.0f, 0.0f, NULL);
+        x->losses_q[r] = f->cross_entropy_f32(v, q, target, 0.0f, 0.0f, NULL);
+        /* log softmax(p)_i - log softmax(q)_i = (p_i - q_i) - shift */
+        double shift = ((double)x->losses_p[r] + p[target]) - ((double)x->losses_q[r] + q[target]);
+        f->softmax_f32(v, 1.0f, p, probabilities);
+        double sum = 0;
+        for (size_t i = 0; i < v; i++)
+            if (probabilities[i] > 0) sum += probabilities[i] * (((double)p[i] - q[i]) - shift);
+        x->divergences[r] = (float)(sum > 0 ? sum : 0); /* rounding may fall below zero */
+        x->agreements[r] = largest(v, p) == largest(v, q) ? 1.0f : 0.0f;
+    }
+}
+
+void mg_compare_predictions(const mg_context *context, const mg_comparison *comparison) {
+    comparison_job job = {context, comparison};
+    mg_dispatch(context, comparison->rows * comparison->vocabulary * sizeof(float) >= MG_SERIAL_BYTES,
+                comparison_worker, &job);
 }

@@ -6,6 +6,7 @@
 #include "mg_cpu.h"
 #include "mg_formats.h"
 #include "mg_kernels.h"
+#include "mg_map_guard.h"
 #include "mg_ops.h"
 #include "mg_pool.h"
 #include "mg_system.h"

@@ -213,6 +213,8 @@ void mg_embedding_backward(const mg_context *context, const mg_embedding *e, con
 typedef struct {
     size_t rows, width, vocabulary, chunk;
     const float *x, *head;
+    const mg_quantized *quantized_head; /* instead of head, without dx; or NULL */
+    void *rows_memory;                  /* mg_q8_rows_bytes(chunk, C) for it */
     const int32_t *targets;
     mg_type arithmetic; /* of the products */
     float cap;
@@ -226,6 +228,19 @@ typedef struct {
 
 /* Returns the sum of the losses, added in order of rows in double. */
 double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss);
+
+/* What the predictions q (rows, V) of a changed model are beside p, those of the original: logits
+ * after their cap. Needs V floats of scratch. */
+typedef struct {
+    size_t rows, vocabulary;
+    const float *p, *q;
+    const int32_t *targets; /* (rows); rows with one below 0 give zeros */
+    float *losses_p, *losses_q; /* (rows): nats */
+    float *divergences;     /* (rows): Kullback-Leibler of softmax(q) from softmax(p), nats */
+    float *agreements;      /* (rows): 1 where both have their largest logit at the same place */
+} mg_comparison;
+
+void mg_compare_predictions(const mg_context *context, const mg_comparison *comparison);
 
 /* x = cap * tanh(x / cap). */
 void mg_soft_cap(const mg_context *context, size_t n, float cap, float *x);

@@ -1,6 +1,8 @@
 // Descriptions of arrays: shape, element type, identity. A `Tensor` owns nothing; where its numbers
 // lie is decided by the memory plan and known to the executor only.
 
+import CKernels
+
 /// Extents of an array, outermost first, one to four dimensions, row-major.
 public struct Shape: Equatable, Sendable, CustomStringConvertible {
   private let extents: SIMD4<Int>
@@ -44,11 +46,12 @@ public struct Shape: Equatable, Sendable, CustomStringConvertible {
 }
 
 /// What an array consists of.
-public enum ElementType: Sendable {
+public enum ElementType: Sendable, Equatable {
   case float32, bfloat16, int32
-
-  /// Bytes of one element.
-  public var byteCount: Int { self == .bfloat16 ? 2 : 4 }
+  /// Rows of activations in int8 with a scale and block sums each; see mg_q8_rows.
+  case quantizedRows
+  /// A weight matrix in one of the quantised formats.
+  case quantized(QuantizedFormat)
 }
 
 /// A value of a graph: an id, a shape, an element type.
@@ -60,7 +63,20 @@ public struct Tensor: Sendable, Equatable {
   /// What its elements are.
   public let elementType: ElementType
 
-  var byteCount: Int { shape.count * elementType.byteCount }
+  /// The bytes it takes, scales and padding of quantised ones included.
+  var byteCount: Int {
+    switch elementType {
+    case .float32, .int32: shape.count * 4
+    case .bfloat16: shape.count * 2
+    case .quantizedRows: mg_q8_rows_bytes(shape.rows, shape.last)
+    case .quantized(let format): format.byteCount(rows: shape.rows, columns: shape.last)
+    }
+  }
   /// Gradients are float32, whatever the value is.
   var gradientByteCount: Int { shape.count * 4 }
+
+  /// The format of a quantised weight; nil for everything else.
+  var quantizedFormat: QuantizedFormat? {
+    if case .quantized(let format) = elementType { format } else { nil }
+  }
 }

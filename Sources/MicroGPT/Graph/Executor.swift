@@ -15,6 +15,7 @@ final class Executor {
   private let arena: Arena
   /// Kept alive because the tables below point into them.
   private let owners: [Arena]
+  private let matrices: MatrixStore?
   private let operations: [any Operation]
   private let values: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   /// Where values lie from the first moment of backward on.
@@ -23,17 +24,18 @@ final class Executor {
 
   /// Reserves the graph's memory.
   ///
-  /// `gradients` is needed for training graphs: a block like `parameters`. `caches` are the slots
-  /// that the graph's cache tensors name.
+  /// `gradients` is needed for training graphs: a block like `parameters`. `matrices` and `caches`
+  /// are what the graph's tensors of these roles name by slot.
   init(
-    _ graph: Graph, compute: Compute, parameters: Arena, gradients gradientArena: Arena? = nil,
-    caches: [Arena] = []
+    _ graph: Graph, compute: Compute, parameters: Arena, matrices: MatrixStore? = nil,
+    gradients gradientArena: Arena? = nil, caches: [Arena] = []
   ) throws(MemoryError) {
     precondition(!graph.isTraining || gradientArena != nil, "training needs a gradient block")
     self.graph = graph
     self.compute = compute
     plan = MemoryPlan(graph)
     operations = graph.operations
+    self.matrices = matrices
     let needs = Executor.scratchNeeds(graph, compute.kernels)
     try compute.reserve(scratchPerWorker: needs.perWorker, shared: needs.shared)
     arena = try Arena(byteCount: plan.byteCount)
@@ -52,6 +54,8 @@ final class Executor {
       case .parameter(let offset):
         values[id] = parameters.base + offset * 4
         gradients[id] = gradientArena.map { $0.floats.baseAddress.unsafelyUnwrapped + offset }
+      case .matrix(let slot):
+        values[id] = matrices?.address(slot)
       case .cache(let slot):
         values[id] = caches[slot].base
       case .input, .constant, .activation:
@@ -79,7 +83,7 @@ final class Executor {
     var shared = 0
     for operation in graph.operations {
       perWorker = max(perWorker, operation.scratch(kernels))
-      shared = max(shared, operation.sharedScratch)
+      shared = max(shared, operation.sharedScratch(kernels))
     }
     return (perWorker, shared)
   }

@@ -8,6 +8,8 @@ struct Graph: Sendable {
   enum Role: Sendable {
     /// Part of the parameter block, from this element on; gradients at the same place.
     case parameter(offset: Int)
+    /// A matrix that lies elsewhere, by its place among the executor's matrices; no gradient.
+    case matrix(slot: Int)
     /// Filled by the caller before a run.
     case input
     /// Computed once, when the executor is made.
@@ -39,6 +41,8 @@ struct Graph: Sendable {
 
   /// In what numbers products are computed and activations kept.
   let precision: Precision
+  /// Whether the weights of all linear maps are quantised.
+  var quantizesActivations = false
 
   init(isTraining: Bool, precision: Precision = .float32) {
     self.isTraining = isTraining
@@ -54,6 +58,16 @@ struct Graph: Sendable {
       }
     }
     return make(shape, role: .parameter(offset: offset))
+  }
+
+  /// A matrix outside the parameter block, float32 or quantised; the same slot gives the same
+  /// tensor.
+  mutating func matrix(slot: Int, shape: Shape, _ elementType: ElementType) -> Tensor {
+    precondition(!isTraining, "matrices outside the parameter block have no gradient")
+    for (tensor, role) in zip(tensors, roles) {
+      if case .matrix(slot) = role { return tensor }
+    }
+    return make(shape, elementType, role: .matrix(slot: slot))
   }
 
   /// An array of token ids that the caller fills.
@@ -83,6 +97,9 @@ struct Graph: Sendable {
   /// What large tensors consist of that only operations with a choice read: bfloat16 in training
   /// graphs of that precision.
   var compactType: ElementType { isTraining && precision == .bfloat16 ? .bfloat16 : .float32 }
+
+  /// What a tensor consists of that only linear maps read.
+  var linearInputType: ElementType { quantizesActivations ? .quantizedRows : compactType }
 
   /// Adds an operation at the end.
   mutating func append(_ operation: any Operation) { operations.append(operation) }

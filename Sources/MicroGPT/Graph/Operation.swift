@@ -28,7 +28,7 @@ protocol Operation: Sendable {
   /// Floats of scratch per worker.
   func scratch(_ kernels: mg_kernels) -> Int
   /// Floats of scratch shared by all workers.
-  var sharedScratch: Int { get }
+  func sharedScratch(_ kernels: mg_kernels) -> Int
   /// What the bulk of its operations is computed in; decides which peak it is held against.
   var precision: Precision { get }
   /// Floating-point operations of forward.
@@ -52,7 +52,7 @@ extension Operation {
   var inPlace: [(input: Tensor, output: Tensor)] { [] }
   var passThrough: (output: Tensor, inputs: [Tensor])? { nil }
   func scratch(_ kernels: mg_kernels) -> Int { 0 }
-  var sharedScratch: Int { 0 }
+  func sharedScratch(_ kernels: mg_kernels) -> Int { 0 }
   var precision: Precision { .float32 }
   /// One product for the gradient of each factor.
   var backwardFlops: Double { 2 * forwardFlops }

@@ -23,6 +23,10 @@ public enum CheckpointError: UserFacingError, Equatable {
   case unknownDType(path: String, name: String, found: String)
   case wrongDType(path: String, name: String, found: String, expected: String)
   case missingMetadata(path: String, key: String)
+  /// A checkpoint that can only be run, asked to be trained.
+  case quantized(path: String, format: String)
+  /// `found` and `expected`: a version or a format.
+  case unknownQuantization(path: String, found: String, expected: String)
   /// `fault`: what was found and expected, without a full stop.
   case damagedMetadata(path: String, key: String, fault: String)
 
@@ -66,6 +70,12 @@ public enum CheckpointError: UserFacingError, Equatable {
     case .wrongDType(let path, let name, let found, let expected):
       "\(printable(path)) can't be used. Found tensor \(printable(name)) of type \(found),"
         + " expected \(expected). Convert it with Python's safetensors."
+    case .quantized(let path, let format):
+      "\(printable(path)) is quantised and can't be trained. Found weights in \(format), expected"
+        + " float32. Train the checkpoint it was made from, or one that mgpt dequantize makes of it."
+    case .unknownQuantization(let path, let found, let expected):
+      "\(printable(path)) is quantised in an unknown way. Found \(found), expected \(expected)."
+        + " Quantise the model again with this mgpt, or use a newer one."
     case .missingMetadata(let path, let key):
       "\(printable(path)) has no metadata \(printable(key)): mgpt did not write it, or another"
         + " program dropped it. Name a checkpoint that mgpt wrote."

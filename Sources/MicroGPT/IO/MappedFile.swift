@@ -1,6 +1,7 @@
 // A file as bytes in memory, read-only, without copying: texts, token files and checkpoints. Not
 // for files that another program rewrites in place: a mapped file that is truncated meanwhile
-// ends the process. Ours are replaced by rename (AtomicFile.swift), which leaves a map intact.
+// ends the process with a message (MapGuard.swift). Ours are replaced by rename (AtomicFile.swift),
+// which leaves a map intact.
 
 #if canImport(Glibc)
   import Glibc
@@ -21,6 +22,7 @@ public final class MappedFile: @unchecked Sendable {
   /// At least 1: empty files are an error.
   public let byteCount: Int
   private let base: UnsafeMutableRawPointer
+  private let mapGuard: MapGuard
 
   /// Maps the regular file at `path`.
   ///
@@ -45,9 +47,16 @@ public final class MappedFile: @unchecked Sendable {
     self.path = path
     byteCount = count
     base = pages
+    mapGuard = MapGuard(pages, byteCount: count, name: printable(path))
   }
 
   deinit { munmap(base, byteCount) }
+
+  /// The address of byte `offset`, valid as long as the object lives.
+  func address(of offset: Int) -> UnsafeRawPointer {
+    precondition((0..<byteCount).contains(offset), "byte \(offset) of \(byteCount)")
+    return UnsafeRawPointer(base) + offset
+  }
 
   /// Calls `body` with all bytes of the file; the buffer must not leave the closure.
   public func withBytes<Result, Failure: Error>(

@@ -82,6 +82,14 @@ public struct SafeTensors: Sendable {
     return withBytes(of: entry, body)
   }
 
+  /// The address of the first byte of `entry`, which has some; valid as long as this value or a copy
+  /// of it lives.
+  ///
+  /// The bytes may be unaligned.
+  func address(of entry: TensorEntry) -> UnsafeRawPointer {
+    file.address(of: entry.range.lowerBound)
+  }
+
   /// Copies the tensor `name` into `floats`, converting F16, BF16 and F64.
   ///
   /// *Requires*: `floats` has room for exactly its elements (see `require(_:shape:)`).

@@ -106,7 +106,8 @@ final class Decoder {
     let graph = LogitsGraph(
       model.configuration, model.table, batchSize: 1, sequenceLength: count, cached: true)
     let executor = try Executor(
-      graph.graph, compute: compute, parameters: model.weights, caches: cache.slots)
+      graph.graph, compute: compute, parameters: model.weights, matrices: model.matrices,
+      caches: cache.slots)
     return (executor, graph)
   }
 }

@@ -12,6 +12,16 @@ public struct ModelFile {
   public let layout: CorpusLayout
   /// The open file; its tensors stay mapped.
   public let file: SafeTensors
+  /// How its weights are quantised; nil where they are numbers of 16 bits or more.
+  let quantization: QuantizationHeader?
+
+  /// What is done with the weights.
+  public enum Use: Sendable {
+    /// They are copied into one block, to be changed. Quantised weights can't be.
+    case training
+    /// Matrices are read where they stand in the file, if they can be.
+    case inference
+  }
 
   /// Keys of a checkpoint's `__metadata__`.
   enum Key {
@@ -22,22 +32,39 @@ public struct ModelFile {
     static let training = "training"
   }
 
+  /// The format of the quantised weights; nil for others.
+  public var quantizedFormat: QuantizedFormat? { quantization?.format }
+
   /// Opens, verifies and reads a checkpoint.
   ///
-  /// *Throws* `CheckpointError` if the file is damaged or foreign, `ConfigurationError` or
-  /// `TokenizerError` if what it describes is impossible, `MemoryError`.
-  public init(path: String) throws {
+  /// *Throws* `CheckpointError` if the file is damaged or foreign, or quantised and to be trained;
+  /// `ConfigurationError` or `TokenizerError` if what it describes is impossible, `MemoryError`.
+  public init(path: String, for use: Use = .training) throws {
     file = try SafeTensors(path: path)
+    quantization = try QuantizationHeader(of: file)
+    if use == .training, let quantization {
+      throw CheckpointError.quantized(path: path, format: quantization.format.rawValue)
+    }
     let configuration = try ModelConfiguration(json: file.requireJSON(Key.configuration))
     tokenizer = try makeTokenizer(from: file.requireJSON(Key.tokenizer))
     layout = file.metadata[Key.layout].flatMap(CorpusLayout.init(rawValue:)) ?? .stream
     // Shapes are compared before memory is reserved: a damaged configuration must not cost any.
-    let table = ParameterTable(configuration)
-    let stored = table.stored(for: configuration.family)
-    for parameter in stored { _ = try file.require(parameter.name, shape: parameter.shape) }
+    try configuration.validate()
+    let whole = ParameterTable(configuration)
+    // Quantised files have our names and orientations, whatever the family.
+    let names = { (table: ParameterTable) in
+      table.stored(for: self.quantization == nil ? configuration.family : nil)
+    }
+    let mapped = MappedWeights(use == .inference ? names(whole) : [], in: file, quantization)
+    let table = ParameterTable(configuration, outside: mapped.types)
+    let copied = names(table).filter { mapped.types[$0.parameter.name] == nil }
+    for parameter in copied { _ = try file.require(parameter.name, shape: parameter.shape) }
+    let matrices = try mapped.matrices(of: table)
     try file.verifyChecksums()
-    model = try GPT(configuration)
-    for parameter in stored {
+    model =
+      matrices.matrices.isEmpty
+      ? try GPT(configuration) : try GPT(configuration, table, matrices: matrices)
+    for parameter in copied {
       try parameter.read(from: file, as: parameter.name, to: model.weights)
     }
   }

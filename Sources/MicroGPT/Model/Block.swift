@@ -18,6 +18,7 @@ struct ModelRecorder {
     self.configuration = configuration
     self.table = table
     graph = Graph(isTraining: isTraining, precision: precision)
+    graph.quantizesActivations = table.isQuantized
   }
 
   /// The residual stream after the last block, normalised: tokens (B, T) → (B, T, C).
@@ -110,6 +111,11 @@ struct ModelRecorder {
   }
 
   private mutating func optionalParameter(_ name: String) -> Tensor? {
-    table[name].map { graph.parameter(offset: $0.offset, shape: $0.shape) }
+    guard let parameter = table[name] else { return nil }
+    switch parameter.place {
+    case .block(let offset): return graph.parameter(offset: offset, shape: parameter.shape)
+    case .matrix(let slot, let type):
+      return graph.matrix(slot: slot, shape: parameter.shape, type)
+    }
   }
 }

@@ -10,14 +10,31 @@ public final class GPT {
   public let table: ParameterTable
   /// The weights, laid out as `table` says.
   let weights: Arena
+  /// The matrices that are not in `weights`; nil where all are.
+  let matrices: MatrixStore?
 
-  /// A model with zeroed weights.
+  /// A model with zeroed weights, all in one block: what can be trained.
   ///
   /// *Throws* if the configuration is impossible or memory lacks.
   public init(_ configuration: ModelConfiguration) throws {
     try configuration.validate()
     self.configuration = configuration
     table = ParameterTable(configuration)
+    weights = try Arena(byteCount: table.elementCount * 4)
+    matrices = nil
+  }
+
+  /// A model some of whose matrices lie elsewhere, in the order of the slots of `table`; the others
+  /// are zeroed.
+  ///
+  /// *Requires*: the configuration is valid.
+  init(
+    _ configuration: ModelConfiguration, _ table: ParameterTable, matrices: MatrixStore
+  ) throws(MemoryError) {
+    precondition(table.slotCount == matrices.matrices.count, "a matrix for each slot")
+    self.configuration = configuration
+    self.table = table
+    self.matrices = matrices
     weights = try Arena(byteCount: table.elementCount * 4)
   }
 
@@ -29,6 +46,8 @@ public final class GPT {
   }
 
   /// The weights of one parameter, row-major.
+  ///
+  /// *Requires*: the parameter is in the block of weights, as all are in a model that is trained.
   public func values(of parameter: Parameter) -> UnsafeMutableBufferPointer<Float> {
     UnsafeMutableBufferPointer(
       rebasing: weights.floats[parameter.offset..<(parameter.offset + parameter.shape.count)])

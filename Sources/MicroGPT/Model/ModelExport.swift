@@ -17,8 +17,8 @@ extension ParameterTable {
   /// The parameters under the names of their files.
   ///
   /// For the `gpt2` family these are the names and orientations of Hugging Face's GPT-2 ("Conv1D"
-  /// weights are (in, out)); others have our own.
-  func stored(for family: ModelFamily) -> [StoredParameter] {
+  /// weights are (in, out)); others, and nil, have our own.
+  func stored(for family: ModelFamily?) -> [StoredParameter] {
     parameters.map { parameter in
       guard family == .gpt2, let name = gpt2Name(parameter.name) else {
         return StoredParameter(parameter: parameter, name: parameter.name, isTransposed: false)

@@ -14,8 +14,8 @@ public struct Parameter: Sendable, Equatable {
   public let name: String
   /// Its extents; matrices are (out, in).
   public let shape: Shape
-  /// Its first element's place in the parameter block, in elements.
-  public let offset: Int
+  /// Where its numbers are.
+  let place: Place
   let start: Start
   /// Matrices decay, gains and biases don't.
   let decays: Bool
@@ -24,6 +24,24 @@ public struct Parameter: Sendable, Equatable {
   ///
   /// Empty for embeddings, the head and everything one-dimensional.
   let stackedRows: [Int]
+
+  /// Where the numbers of a parameter are.
+  enum Place: Sendable, Equatable {
+    /// In the parameter block, from this element on.
+    case block(offset: Int)
+    /// Among the model's matrices outside of it.
+    case matrix(slot: Int, ElementType)
+  }
+
+  /// Its first element's place in the parameter block, in elements.
+  ///
+  /// *Requires*: it is there, as in every model that is trained.
+  public var offset: Int {
+    guard case .block(let offset) = place else {
+      preconditionFailure("\(name) is not in the parameter block")
+    }
+    return offset
+  }
 
   /// Elements up to the next parameter.
   var paddedCount: Int { Parameter.padded(shape.count) }
@@ -40,6 +58,8 @@ public struct ParameterTable: Sendable {
   private var indices: [String: Int] = [:]
   /// Elements of the block, padding between parameters included.
   public private(set) var elementCount = 0
+  /// Matrices outside the block.
+  private(set) var slotCount = 0
 
   /// The number of weights of the model.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.shape.count } }
@@ -47,21 +67,36 @@ public struct ParameterTable: Sendable {
   /// The parameter of that name.
   public subscript(name: String) -> Parameter? { indices[name].map { parameters[$0] } }
 
-  init(_ c: ModelConfiguration) {
+  /// Whether linear maps have quantised weights.
+  public var isQuantized: Bool {
+    parameters.contains {
+      if case .matrix(_, .quantized) = $0.place { !$0.stackedRows.isEmpty } else { false }
+    }
+  }
+
+  /// The table of a model all of whose parameters are in one block, but for the matrices named in
+  /// `outside`, which get slots in the order of the table.
+  init(_ c: ModelConfiguration, outside: [String: ElementType] = [:]) {
     let entries = ParameterTable.entries(c)
-    for entry in entries where entry.shape.rank > 1 { place(entry) }
-    for entry in entries where entry.shape.rank == 1 { place(entry) }
+    for entry in entries where entry.shape.rank > 1 { place(entry, outside[entry.name]) }
+    for entry in entries where entry.shape.rank == 1 { place(entry, nil) }
   }
 
   private typealias Entry = (name: String, shape: Shape, start: Parameter.Start, stack: [Int])
 
-  private mutating func place(_ entry: Entry) {
+  private mutating func place(_ entry: Entry, _ outside: ElementType?) {
     indices[entry.name] = parameters.count
+    var place = Parameter.Place.block(offset: elementCount)
+    if let outside {
+      place = .matrix(slot: slotCount, outside)
+      slotCount += 1
+    } else {
+      elementCount += Parameter.padded(entry.shape.count)
+    }
     parameters.append(
       Parameter(
-        name: entry.name, shape: entry.shape, offset: elementCount, start: entry.start,
+        name: entry.name, shape: entry.shape, place: place, start: entry.start,
         decays: entry.shape.rank > 1, stackedRows: entry.stack))
-    elementCount += Parameter.padded(entry.shape.count)
   }
 
   private static func entries(_ c: ModelConfiguration) -> [Entry] {
@@ -111,6 +146,7 @@ public struct ParameterTable: Sendable {
   /// Fills `block` with starting values: a function of the table and the generator only.
   func initialize(_ block: Arena, generator: inout RandomGenerator) {
     let floats = block.floats
+    precondition(slotCount == 0, "only a model in one block can be initialised")
     for parameter in parameters {
       let range = parameter.offset..<(parameter.offset + parameter.shape.count)
       switch parameter.start {

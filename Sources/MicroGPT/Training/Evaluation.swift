@@ -33,7 +33,8 @@ public final class Evaluator {
     loss = LossGraph(
       model.configuration, model.table, batchSize: batchSize, sequenceLength: sequenceLength,
       isTraining: false)
-    executor = try Executor(loss.graph, compute: compute, parameters: model.weights)
+    executor = try Executor(
+      loss.graph, compute: compute, parameters: model.weights, matrices: model.matrices)
   }
 
   /// Walks the whole split; nil if `shouldStop` said so.

@@ -18,6 +18,9 @@ extension Graph {
     precondition(
       down.weight.shape == Shape(x.shape.last, up.weight.shape[0]),
       "\(up.weight.shape), then \(down.weight.shape)")
+    if up.weight.quantizedFormat != nil {
+      return quantizedLinear(quantizedLinear(x, up, kind), down)
+    }
     let hiddenShape = Shape(x.shape[0], x.shape[1], up.weight.shape[0])
     let hidden = activation(hiddenShape, compactType)
     let operation = FeedForward(

@@ -7,11 +7,13 @@ extension Graph {
   ///
   /// *Shapes*: x (…, in), weight (out, in), bias (out) or nil; result (…, out). *Gradient*:
   /// dx = dy weight, dweight = dy^T x, dbias = column sums of dy. *Cost*: 2 · rows · in · out FLOP.
-  /// `compact`: whoever reads the result takes it in `compactType`.
+  /// `compact`: whoever reads the result takes it in `compactType`. A quantised weight takes
+  /// `quantizedLinear`.
   mutating func linear(
     _ x: Tensor, _ parameters: LinearParameters, compact: Bool = false
   ) -> Tensor {
     let (weight, bias) = (parameters.weight, parameters.bias)
+    if weight.quantizedFormat != nil { return quantizedLinear(x, parameters) }
     precondition(
       weight.shape.rank == 2 && weight.shape[1] == x.shape.last,
       "linear of \(x.shape) by \(weight.shape)")

@@ -21,10 +21,13 @@ extension Graph {
     let chunk = min(x.shape.rows, max((1 << 20) / vocabulary / 96 * 96, 384))
     let logits = activation(Shape(chunk, vocabulary))
     let losses = activation(Shape(x.shape.rows, 1))
+    let rows = head.quantizedFormat.map { _ in
+      activation(Shape(chunk, x.shape.last), .quantizedRows)
+    }
     append(
       LinearCrossEntropy(
         x: x, head: head, targets: targets, cap: cap, logits: logits, losses: losses,
-        isTraining: isTraining, precision: precision))
+        rows: rows, isTraining: isTraining, precision: precision))
   }
 }
 
@@ -35,16 +38,25 @@ private struct LinearCrossEntropy: Operation {
   let cap: Float
   let logits: Tensor
   let losses: Tensor
+  /// A chunk of x in int8, where the head is quantised.
+  let rows: Tensor?
   let isTraining: Bool
   let precision: Precision
 
   var name: String { "head + cross-entropy" }
   var inputs: [Tensor] { [x, head, targets] }
   var outputs: [Tensor] { [] }
-  var workspace: [Tensor] { [logits, losses] }
+  var workspace: [Tensor] { [logits, losses] + [rows].compactMap { $0 } }
   var saved: [Tensor] { [x, head, targets] }
   var differentiable: [Tensor] { [x, head] }
-  func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
+  func scratch(_ kernels: mg_kernels) -> Int {
+    rows == nil
+      ? matmulScratch(kernels)
+      : quantizedProductScratch(kernels, logits.shape[0], x.shape.last).perWorker
+  }
+  func sharedScratch(_ kernels: mg_kernels) -> Int {
+    rows == nil ? 0 : quantizedProductScratch(kernels, logits.shape[0], x.shape.last).shared
+  }
   private var productFlops: Double { 2 * Double(x.shape.count) * Double(head.shape[0]) }
   var forwardFlops: Double { isTraining ? 0 : productFlops }
   var forwardBytes: Double { isTraining ? 0 : byteCount(inputs) }
@@ -56,7 +68,11 @@ private struct LinearCrossEntropy: Operation {
   private func description(_ step: Step) -> mg_loss {
     mg_loss(
       rows: x.shape.rows, width: x.shape.last, vocabulary: head.shape[0], chunk: logits.shape[0],
-      x: step.floats(x), head: step.floats(head), targets: step.integers(targets),
+      x: step.floats(x), head: rows == nil ? step.floats(head) : nil,
+      quantized_head: rows.map { _ in
+        UnsafePointer(step.address(head).assumingMemoryBound(to: mg_quantized.self))
+      },
+      rows_memory: rows.map { step.address($0) }, targets: step.integers(targets),
       arithmetic: precision.arithmetic,
       cap: cap, weight_per_token: step.state.pointee.lossWeight, logits: step.floats(logits),
       losses: step.floats(losses), dx: nil, accumulate: 0, dhead: nil)

@@ -11,7 +11,10 @@ extension Graph {
     precondition(head.shape[1] == x.shape.last, "head \(head.shape) for \(x.shape)")
     precondition(!lastOnly || x.shape[0] == 1, "the last position of one sequence")
     let output = activation(Shape(lastOnly ? 1 : x.shape.rows, head.shape[0]))
-    append(Logits(x: x, head: head, cap: cap, output: output))
+    let rows = head.quantizedFormat.map { _ in
+      activation(Shape(output.shape[0], x.shape.last), .quantizedRows)
+    }
+    append(Logits(x: x, head: head, cap: cap, rows: rows, output: output))
     keep(output)
     return output
   }
@@ -21,6 +24,8 @@ private struct Logits: Operation {
   let x: Tensor
   let head: Tensor
   let cap: Float
+  /// The rows of x that count, in int8, where the head is quantised.
+  let rows: Tensor?
   let output: Tensor
 
   var name: String { "head" }
@@ -28,17 +33,29 @@ private struct Logits: Operation {
   var outputs: [Tensor] { [output] }
   var saved: [Tensor] { [] }
   var differentiable: [Tensor] { [] }
-  func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
+  var workspace: [Tensor] { [rows].compactMap { $0 } }
+  func scratch(_ kernels: mg_kernels) -> Int {
+    rows == nil
+      ? matmulScratch(kernels)
+      : quantizedProductScratch(kernels, output.shape[0], x.shape.last).perWorker
+  }
+  func sharedScratch(_ kernels: mg_kernels) -> Int {
+    rows == nil ? 0 : quantizedProductScratch(kernels, output.shape[0], x.shape.last).shared
+  }
   var forwardFlops: Double { 2 * Double(output.shape.count) * Double(x.shape.last) }
 
   func forward(_ step: Step) {
-    let rows = output.shape[0]
+    let count = output.shape[0]
     let width = x.shape.last
-    let first = step.floats(x) + (x.shape.rows - rows) * width
-    let vocabulary = head.shape[0]
-    var product = mg_dense_product(
-      MG_NT, rows, vocabulary, width, first, step.floats(head), step.floats(output))
-    mg_matmul(step.context, &product)
+    let first = step.floats(x) + (x.shape.rows - count) * width
+    if let rows {
+      step.quantize(first, into: rows)
+      step.multiply(step.quantizedRows(rows), by: head, bias: nil, into: step.floats(output))
+    } else {
+      var product = mg_dense_product(
+        MG_NT, count, head.shape[0], width, first, step.floats(head), step.floats(output))
+      mg_matmul(step.context, &product)
+    }
     if cap > 0 { mg_soft_cap(step.context, output.shape.count, cap, step.floats(output)) }
   }
 

@@ -22,7 +22,7 @@ extension Graph {
   ) -> Tensor {
     precondition(gain == nil || gain?.shape.count == x.shape.last, "gain and \(x.shape)")
     precondition(bias == nil || kind == .layer, "only LayerNorm has a bias")
-    let output = activation(x.shape, compact ? compactType : .float32)
+    let output = activation(x.shape, compact ? linearInputType : .float32)
     let stats = activation(Shape(x.shape.rows, 2))
     let residual = fusible as? Add
     let fused = residual.flatMap { $0.output == x ? $0 : nil }
@@ -61,9 +61,9 @@ private struct Norm: Operation {
     return (sum, [x, delta])
   }
   func scratch(_ kernels: mg_kernels) -> Int {
-    output.elementType == .bfloat16 ? x.shape.last : 0
+    output.elementType == .float32 ? 0 : x.shape.last
   }
-  var sharedScratch: Int { mg_shared_scratch(x.shape.last, 0) }
+  func sharedScratch(_ kernels: mg_kernels) -> Int { mg_shared_scratch(x.shape.last, 0) }
   var forwardFlops: Double { Double(x.shape.count) * 5 }
   /// Where a sum was normalised, its gradient already holds something and is added to in place.
   var backwardBytes: Double {

@@ -15,7 +15,13 @@ struct LinearParameters: Sendable {
 
 extension Tensor {
   /// How C calls the element type.
-  var storage: mg_type { elementType == .bfloat16 ? MG_BF16 : MG_F32 }
+  var storage: mg_type {
+    switch elementType {
+    case .bfloat16: MG_BF16
+    case .quantizedRows: MG_Q8
+    case .float32, .int32, .quantized: MG_F32
+    }
+  }
 }
 
 extension Operation {

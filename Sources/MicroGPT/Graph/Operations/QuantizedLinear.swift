@@ -1,0 +1,114 @@
+// Linear maps with quantised weights: activations are quantised row by row, products are exact
+// integers. For inference; no gradients.
+
+import CKernels
+
+extension Graph {
+  /// The rows of x in int8, each with one scale: what products with quantised weights read.
+  ///
+  /// *Shapes*: x (…, C) float32; result as x. Already quantised rows are returned as they are.
+  mutating func quantize(_ x: Tensor) -> Tensor {
+    if x.elementType == .quantizedRows { return x }
+    let output = activation(x.shape, .quantizedRows)
+    append(QuantizeRows(x: x, output: output))
+    return output
+  }
+
+  /// `y = f(x weight^T + bias)`, with a quantised weight; f is the identity where `kind` is nil.
+  ///
+  /// *Shapes*: as `linear`. *Precision*: a product is exact in integers, then multiplied by the
+  /// scales: the same bits for a row alone or among others.
+  mutating func quantizedLinear(
+    _ x: Tensor, _ parameters: LinearParameters, _ kind: Activation? = nil
+  ) -> Tensor {
+    let rows = quantize(x)
+    let output = activation(Shape(x.shape[0], x.shape[1], parameters.outCount))
+    append(QuantizedLinear(x: rows, parameters: parameters, kind: kind, output: output))
+    return output
+  }
+}
+
+private struct QuantizeRows: Operation {
+  let x: Tensor
+  let output: Tensor
+
+  var name: String { "quantize" }
+  var inputs: [Tensor] { [x] }
+  var outputs: [Tensor] { [output] }
+  var saved: [Tensor] { [] }
+  var differentiable: [Tensor] { [] }
+  var forwardFlops: Double { 2 * Double(x.shape.count) }
+
+  func forward(_ step: Step) { step.quantize(step.floats(x), into: output) }
+  func backward(_ step: Step) { preconditionFailure("quantised rows have no gradient") }
+}
+
+private struct QuantizedLinear: Operation {
+  let x: Tensor
+  let parameters: LinearParameters
+  let kind: Activation?
+  let output: Tensor
+
+  var name: String { "linear \(parameters.inCount) → \(parameters.outCount)" }
+  var inputs: [Tensor] { [x] + parameters.tensors }
+  var outputs: [Tensor] { [output] }
+  var saved: [Tensor] { [] }
+  var differentiable: [Tensor] { [] }
+  func scratch(_ kernels: mg_kernels) -> Int {
+    quantizedProductScratch(kernels, x.shape.rows, x.shape.last).perWorker
+  }
+  func sharedScratch(_ kernels: mg_kernels) -> Int {
+    quantizedProductScratch(kernels, x.shape.rows, x.shape.last).shared
+  }
+  var forwardFlops: Double { 2 * Double(x.shape.rows) * Double(parameters.weight.shape.count) }
+
+  func forward(_ step: Step) {
+    step.multiply(
+      step.quantizedRows(x), by: parameters.weight, bias: parameters.bias, kind,
+      into: step.floats(output))
+  }
+
+  func backward(_ step: Step) { preconditionFailure("quantised weights have no gradient") }
+}
+
+extension Operation {
+  /// Floats of scratch of a product of `rows` quantised rows of `columns` elements.
+  func quantizedProductScratch(
+    _ kernels: mg_kernels, _ rows: Int, _ columns: Int
+  ) -> (perWorker: Int, shared: Int) {
+    var kernels = kernels
+    return (
+      mg_quantized_matmul_scratch(&kernels, rows, columns),
+      mg_quantized_matmul_shared(&kernels, rows, columns)
+    )
+  }
+}
+
+extension Step {
+  /// The planes of a tensor of quantised rows.
+  func quantizedRows(_ tensor: Tensor) -> mg_q8_rows {
+    mg_q8_rows_at(address(tensor), tensor.shape.rows, tensor.shape.last)
+  }
+
+  /// The description of a quantised weight.
+  func quantizedMatrix(_ tensor: Tensor) -> mg_quantized {
+    address(tensor).assumingMemoryBound(to: mg_quantized.self).pointee
+  }
+
+  /// Quantises the rows of `x`, as many and as wide as those of `output`.
+  func quantize(_ x: UnsafePointer<Float>, into output: Tensor) {
+    let width = output.shape.last
+    mg_quantize_rows(context, output.shape.rows, width, x, width, quantizedRows(output))
+  }
+
+  /// `y = f(x weight^T + bias)`.
+  func multiply(
+    _ x: mg_q8_rows, by weight: Tensor, bias: Tensor?, _ kind: Activation? = nil,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    var product = mg_quantized_product(
+      a: x, w: quantizedMatrix(weight), c: y, ldc: weight.shape[0], bias: optionalFloats(bias),
+      activation: kind.map { Int32($0.kernel.rawValue) } ?? -1, residual: mg_operand())
+    mg_quantized_matmul(context, &product)
+  }
+}
