@@ -21,6 +21,8 @@ func run(_ invocation: Invocation) throws -> Int32 {
   case .generate(let options): return try runGenerate(options)
   case .eval(let options): return try runEval(options)
   case .inspect(let options): return try runInspect(options)
+  case .quantize(let options): return try runQuantize(options)
+  case .dequantize(let options): return try runDequantize(options)
   case .bench(let options): return try runBench(options)
   case .help(let text), .completions(let text):
     Terminal.output.write(text)

@@ -10,6 +10,7 @@
 #define MG_OPS_H
 #include <stddef.h>
 #include <stdint.h>
+#include "mg_formats.h"
 #include "mg_kernels.h"
 #include "mg_pool.h"
 
@@ -91,6 +92,32 @@ void mg_matmul(const mg_context *context, const mg_product *product);
 
 /* Scratch per worker of mg_matmul, floats. */
 size_t mg_matmul_scratch(const mg_kernels *kernels);
+
+/*TEMP*/ typedef struct { mg_q8_rows a; mg_quantized w; float *c; size_t ldc; const float *bias; int activation; mg_operand residual; } mg_quantized_product;
+void mg_quantized_matmul(const mg_context *context, const mg_quantized_product *product);
+size_t mg_quantized_matmul_scratch(const mg_kernels *kernels, size_t rows, size_t k);
+size_t mg_quantized_matmul_shared(const mg_kernels *kernels, size_t rows, size_t k);
+void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld, mg_q8_rows to);/*PMET*/
+/* ---- Quantised matrices ---------------------------------------------------------------------- */
+
+/* Quantises w (n, k) into values and scales of the sizes that mg_formats.h gives. With `search`,
+ * 4-bit scales are those of the least square error. Requires: finite weights. */
+void mg_quantize_matrix(const mg_context *context, mg_quantization format, size_t n, size_t k,
+                        const float *w, int search, void *values, void *scales);
+
+/* w (n, k) = the numbers that a quantised matrix stands for. */
+void mg_dequantize_matrix(const mg_context *context, const mg_quantized *matrix, float *w);
+
+/* A matrix beside what became of it. */
+typedef struct {
+    double squares, square_errors; /* sums of w^2 and of (w - quantised)^2 */
+    float least, greatest;         /* of w */
+    size_t outliers;               /* farther from zero than six times the root of mean w^2 */
+} mg_quantization_statistics;
+
+/* Needs k floats of scratch. */
+void mg_compare_quantized(const mg_context *context, const mg_quantized *matrix, const float *w,
+                          mg_quantization_statistics *statistics);
 
 /* y[j] += sum over rows of x (rows, n): the gradient of a bias. */
 void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float *x, float *y);

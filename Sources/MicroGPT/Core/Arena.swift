@@ -45,6 +45,9 @@ public final class Arena: @unchecked Sendable {
     return UnsafeMutableBufferPointer(start: start, count: byteCount / 4)
   }
 
+  /// The block as bytes.
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: byteCount) }
+
   /// `byteCount` rounded up to a multiple of the alignment.
   static func rounded(_ byteCount: Int) -> Int {
     (byteCount + alignment - 1) / alignment * alignment

@@ -55,7 +55,7 @@ struct MemoryPlan: Sendable {
       switch role {
       case .input, .constant:
         valueBlock[tensor.id] = addBlock(tensor, first: 0, last: schedule.moments.count)
-      case .parameter, .cache, .activation: break
+      case .parameter, .matrix, .cache, .activation: break
       }
     }
     for (t, operation) in graph.operations.enumerated() {

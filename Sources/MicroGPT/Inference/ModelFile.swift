@@ -52,12 +52,11 @@ public struct ModelFile {
     try configuration.validate()
     let whole = ParameterTable(configuration)
     // Quantised files have our names and orientations, whatever the family.
-    let names = { (table: ParameterTable) in
-      table.stored(for: self.quantization == nil ? configuration.family : nil)
-    }
-    let mapped = MappedWeights(use == .inference ? names(whole) : [], in: file, quantization)
+    let names = quantization == nil ? configuration.family : nil
+    let candidates = use == .inference ? whole.stored(for: names) : []
+    let mapped = MappedWeights(candidates, in: file, quantization)
     let table = ParameterTable(configuration, outside: mapped.types)
-    let copied = names(table).filter { mapped.types[$0.parameter.name] == nil }
+    let copied = table.stored(for: names).filter { mapped.types[$0.parameter.name] == nil }
     for parameter in copied { _ = try file.require(parameter.name, shape: parameter.shape) }
     let matrices = try mapped.matrices(of: table)
     try file.verifyChecksums()

@@ -53,6 +53,18 @@ public final class GPT {
       rebasing: weights.floats[parameter.offset..<(parameter.offset + parameter.shape.count)])
   }
 
+  /// The weights of one parameter, wherever they are, row-major.
+  ///
+  /// *Requires*: they are not quantised.
+  func floats(of parameter: Parameter) -> UnsafeBufferPointer<Float> {
+    guard case .matrix(let slot, let type) = parameter.place, let matrices else {
+      return UnsafeBufferPointer(values(of: parameter))
+    }
+    precondition(type == .float32, "\(parameter.name) is quantised")
+    let values = matrices.matrices[slot].values.assumingMemoryBound(to: Float.self)
+    return UnsafeBufferPointer(start: values, count: parameter.shape.count)
+  }
+
   /// The number of weights.
   public var parameterCount: Int { table.parameterCount }
 }

@@ -29,7 +29,7 @@ public struct ModelComparison: Sendable, Equatable {
     let (rows, vocabulary) = (configuration.contextLength, configuration.vocabularySize)
     try compute.reserve(scratchPerWorker: vocabulary, shared: 0)
     let results = try Arena(byteCount: 4 * rows * 4)
-    let columns = (0..<4).map { results.floats.baseAddress.map { base in base + $0 * rows } }
+    let values = results.base.assumingMemoryBound(to: Float.self)
     let targets = try Arena(byteCount: rows * 4)
     let targetIDs = UnsafeMutableBufferPointer(
       start: targets.base.assumingMemoryBound(to: Int32.self), count: rows)
@@ -46,11 +46,11 @@ public struct ModelComparison: Sendable, Equatable {
       second.executor.forward()
       var comparison = mg_comparison(
         rows: rows, vocabulary: vocabulary, p: first.logits, q: second.logits,
-        targets: targetIDs.baseAddress, losses_p: columns[0], losses_q: columns[1],
-        divergences: columns[2], agreements: columns[3])
+        targets: targetIDs.baseAddress, losses_p: values, losses_q: values + rows,
+        divergences: values + 2 * rows, agreements: values + 3 * rows)
       mg_compare_predictions(compute.context, &comparison)
       for part in 0..<4 {
-        for row in 0..<rows { sums[part] += Double(results.floats[part * rows + row]) }
+        for row in 0..<rows { sums[part] += Double(values[part * rows + row]) }
       }
       count += counted
     }

@@ -41,6 +41,14 @@ enum LayoutChoice: String, CaseIterable, Sendable {
   case auto, stream, documents
 }
 
+/// What `mgpt quantize` makes of the weights.
+enum QuantizationChoice: String, CaseIterable, Sendable {
+  case int8
+  case int8Block = "int8-block"
+  case int4
+  case int4Search = "int4-search"
+}
+
 /// What `mgpt bench` measures.
 enum BenchSubject: String, CaseIterable, Sendable {
   case kernels, train

@@ -37,6 +37,8 @@ enum Invocation: Equatable, Sendable {
   case generate(GenerateOptions)
   case eval(EvalOptions)
   case inspect(InspectOptions)
+  case quantize(QuantizeOptions)
+  case dequantize(DequantizeOptions)
   case bench(BenchOptions)
   /// Print this text to standard output and exit with 0.
   case help(String)
@@ -50,7 +52,7 @@ enum Invocation: Equatable, Sendable {
 var commandTypes: [any CommandOptions.Type] {
   [
     DemoOptions.self, TrainOptions.self, GenerateOptions.self, EvalOptions.self,
-    InspectOptions.self, BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
+    InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self, BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
   ]
 }
 

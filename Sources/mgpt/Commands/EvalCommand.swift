@@ -4,7 +4,7 @@ import MicroGPT
 
 /// Evaluates as asked; returns the code to exit with.
 func runEval(_ asked: EvalOptions) throws -> Int32 {
-  let saved = try ModelFile(path: try requireModel(asked.model))
+  let saved = try ModelFile(path: try requireModel(asked.model), for: .inference)
   guard let path = asked.data else {
     throw SetupError.missing(flag: "--data", why: "name a text to evaluate on")
   }
@@ -42,7 +42,7 @@ private func trainedBatchSize(_ saved: ModelFile) -> Int? {
 /// The text as tokens of the model.
 ///
 /// Unlike in training, another tokenizer is no way out of bad UTF-8.
-private func evaluationSplit(_ saved: ModelFile, _ path: String) throws -> TokenSplit {
+func evaluationSplit(_ saved: ModelFile, _ path: String) throws -> TokenSplit {
   let text = try readFile(path)
   do {
     return try TokenSplit(

@@ -5,7 +5,7 @@ import MicroGPT
 
 /// Generates as asked; returns the code to exit with.
 func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
-  let saved = try ModelFile(path: try requireModel(asked.model))
+  let saved = try ModelFile(path: try requireModel(asked.model), for: .inference)
   var options = GenerationOptions()
   options.sampling.temperature = asked.temperature
   options.sampling.topK = asked.topK

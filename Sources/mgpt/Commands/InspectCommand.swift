@@ -5,7 +5,7 @@ import MicroGPT
 /// Prints a description of a checkpoint; returns the code to exit with.
 func runInspect(_ asked: InspectOptions) throws -> Int32 {
   let path = try requireModel(asked.model)
-  let saved = try ModelFile(path: path)
+  let saved = try ModelFile(path: path, for: .inference)
   let c = saved.model.configuration
   let training = try? saved.file.requireJSON("training")
   if asked.json {

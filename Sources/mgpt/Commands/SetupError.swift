@@ -12,12 +12,14 @@ enum SetupError: UserFacingError, Equatable {
   case noSuchRun(path: String)
   case noSuchModel(path: String)
   case notAFolder(folder: String, file: String)
+  case outputExists(path: String)
+  case sameFile(path: String)
   case notText(path: String, byte: UInt8, offset: Int)
 
   var exitCode: ExitCode {
     switch self {
-    case .folderInUse, .notAFolder: .cantCreate
-    case .missing, .onlyForMuon: .usage
+    case .folderInUse, .notAFolder, .outputExists: .cantCreate
+    case .missing, .sameFile, .onlyForMuon: .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
     case .notText: .data
@@ -49,6 +51,10 @@ enum SetupError: UserFacingError, Equatable {
     case .noSuchModel(let path):
       "no model in \(path). Found neither best.safetensors nor last.safetensors there. Give a "
         + "checkpoint file or the folder of a run."
+    case .outputExists(let path):
+      "\(path) exists already. Use another --out, or --force to replace it."
+    case .sameFile(let path):
+      "--out names the model itself. Found \(path) twice, expected another file."
     case .notText(let path, let byte, let offset):
       "\(path) is not valid UTF-8: byte 0x\(String(byte, radix: 16, uppercase: true)) at offset "
         + "\(offset). A model of characters can't read it; convert the file."
