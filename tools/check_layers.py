@@ -29,6 +29,10 @@ SWIFT_LAYERS = {
     "MicroGPT/Model": ["Core", "Graph", "IO"],  # token ids only, no text
     # A model file carries its tokenizer and says how its text was cut (CorpusLayout).
     "MicroGPT/Inference": ["Core", "Graph", "Model", "IO", "Tokenizer", "Data"],
+    # Reads a model file and writes one; compares models on a text.
+    "MicroGPT/Quantization": [
+        "Core", "Graph", "Model", "IO", "Tokenizer", "Data", "Inference",
+    ],
     # Above Inference: a run prints a sample of text at each evaluation, and what it saves is a
     # model file with more in it. Its benchmark reports like that of the kernels.
     "MicroGPT/Training": [
@@ -53,6 +57,7 @@ IMPORTS = {
     "MicroGPT/Benchmark": ["CKernels"],  # calls every kernel through bench.c
     "MicroGPT/IO": ["CKernels"],  # see CHECKSUM_ONLY
     "MicroGPT/Graph": ["CKernels"],
+    "MicroGPT/Quantization": ["CKernels"],  # matrices to and from integers
     "MicroGPT/Training": ["CKernels"],  # the optimizer calls its kernel on parameter ranges
     "mgpt/Arguments": ["MicroGPT"],
     "mgpt/Report": ["MicroGPT"],

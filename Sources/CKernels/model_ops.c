@@ -94,11 +94,8 @@ static void compute_logits(const mg_context *context, const mg_loss *loss, size_
     if (loss->quantized_head) {
         mg_q8_rows rows = mg_q8_rows_at(loss->rows_memory, count, c);
         mg_quantize_rows(context, count, c, x, c, rows);
-        mg_quantized_product logits = {.a = rows,
-                                       .w = *loss->quantized_head,
-                                       .c = loss->logits,
-                                       .ldc = v,
-                                       .activation = -1};
+        mg_quantized_product logits = {
+            .a = rows, .w = *loss->quantized_head, .c = loss->logits, .ldc = v, .activation = -1};
         mg_quantized_matmul(context, &logits);
     } else {
         mg_product logits = mg_dense_product(MG_NT, count, v, c, x, loss->head, loss->logits);
@@ -172,6 +169,7 @@ static void comparison_worker(void *argument, size_t worker, size_t workers) {
 
 void mg_compare_predictions(const mg_context *context, const mg_comparison *comparison) {
     comparison_job job = {context, comparison};
-    mg_dispatch(context, comparison->rows * comparison->vocabulary * sizeof(float) >= MG_SERIAL_BYTES,
+    mg_dispatch(context,
+                comparison->rows * comparison->vocabulary * sizeof(float) >= MG_SERIAL_BYTES,
                 comparison_worker, &job);
 }

@@ -8,8 +8,8 @@
 enum { MG_GUARDED_MAPS = 64 };
 
 /// Guards the `byte_count` bytes mapped at `base`; the message calls the file `name`, cut to 255
-/// bytes. Returns a number for mg_map_unguard, or -1 where MG_GUARDED_MAPS maps are guarded already:
-/// such a map works, without the message. From any thread.
+/// bytes. Returns a number for mg_map_unguard, or -1 where MG_GUARDED_MAPS maps are guarded
+/// already: such a map works, without the message. From any thread.
 int mg_map_guard(const void *base, size_t byte_count, const char *name);
 
 /// Ends the guard that has this number; -1 is allowed.

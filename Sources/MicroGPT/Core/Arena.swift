@@ -60,6 +60,8 @@ public enum MemoryError: UserFacingError, Equatable {
   case exhausted(byteCount: Int)
   /// The plan does not fit into what is available.
   case doesNotFit(needed: Int, available: Int)
+  /// A model that is only to be run does not fit.
+  case modelDoesNotFit(weights: Int, cache: Int, available: Int)
 
   /// The code the process exits with.
   public var exitCode: ExitCode { .unavailable }
@@ -76,6 +78,10 @@ public enum MemoryError: UserFacingError, Equatable {
         + "available. Use --recompute, --optimizer-state int8, --precision bf16, a smaller "
         + "--batch-size with --grad-accum, a smaller --context or --embed-dim; "
         + "mgpt train --force tries anyway."
+    case .modelDoesNotFit(let weights, let cache, let available):
+      return "not enough memory for the model: \(mebibytes(weights)) MiB of weights and "
+        + "\(mebibytes(cache)) MiB for keys and values needed, \(mebibytes(available)) MiB "
+        + "available. End other programs, or make the model smaller with mgpt quantize."
     }
   }
 }

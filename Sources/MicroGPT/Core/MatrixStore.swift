@@ -40,6 +40,16 @@ final class MatrixStore: @unchecked Sendable {
 
   deinit { descriptions.deallocate() }
 
+  /// Bytes of all matrices.
+  var byteCount: Int {
+    matrices.reduce(0) { sum, matrix in
+      guard case .quantized(let format) = matrix.elementType else {
+        return sum + matrix.rows * matrix.columns * 4
+      }
+      return sum + format.byteCount(rows: matrix.rows, columns: matrix.columns)
+    }
+  }
+
   /// What a tensor's address is: the numbers of a float32 matrix, the description (`mg_quantized`)
   /// of a quantised one.
   func address(_ slot: Int) -> UnsafeMutableRawPointer {

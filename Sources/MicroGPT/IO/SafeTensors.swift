@@ -82,8 +82,8 @@ public struct SafeTensors: Sendable {
     return withBytes(of: entry, body)
   }
 
-  /// The address of the first byte of `entry`, which has some; valid as long as this value or a copy
-  /// of it lives.
+  /// The address of the first byte of `entry`, which has some; valid as long as this value or a
+  /// copy of it lives.
   ///
   /// The bytes may be unaligned.
   func address(of entry: TensorEntry) -> UnsafeRawPointer {

@@ -40,6 +40,11 @@ public struct ModelFile {
   /// *Throws* `CheckpointError` if the file is damaged or foreign, or quantised and to be trained;
   /// `ConfigurationError` or `TokenizerError` if what it describes is impossible, `MemoryError`.
   public init(path: String, for use: Use = .training) throws {
+    try self.init(path: path, for: use, availableMemory: SystemInfo.availableMemoryByteCount)
+  }
+
+  /// The same where `availableMemory` bytes can be had; nil if nobody knows.
+  init(path: String, for use: Use, availableMemory: Int?) throws {
     file = try SafeTensors(path: path)
     quantization = try QuantizationHeader(of: file)
     if use == .training, let quantization {
@@ -59,6 +64,14 @@ public struct ModelFile {
     let copied = table.stored(for: names).filter { mapped.types[$0.parameter.name] == nil }
     for parameter in copied { _ = try file.require(parameter.name, shape: parameter.shape) }
     let matrices = try mapped.matrices(of: table)
+    if use == .inference, let availableMemory {
+      let weights = matrices.byteCount + table.elementCount * 4
+      let cache = KeyValueCache.byteCount(configuration)
+      if weights + cache > availableMemory {
+        throw MemoryError.modelDoesNotFit(
+          weights: weights, cache: cache, available: availableMemory)
+      }
+    }
     try file.verifyChecksums()
     model =
       matrices.matrices.isEmpty

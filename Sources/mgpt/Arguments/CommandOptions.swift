@@ -52,7 +52,8 @@ enum Invocation: Equatable, Sendable {
 var commandTypes: [any CommandOptions.Type] {
   [
     DemoOptions.self, TrainOptions.self, GenerateOptions.self, EvalOptions.self,
-    InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self, BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
+    InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self, BenchOptions.self,
+    CompletionsOptions.self, HelpOptions.self,
   ]
 }
 

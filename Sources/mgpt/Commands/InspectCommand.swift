@@ -19,6 +19,7 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
       "path": .string(path), "parameters": .integer(saved.model.parameterCount),
       "configuration": c.json, "tokenizer": .string(saved.tokenizer.kind.rawValue),
       "layout": .string(saved.layout.rawValue), "training": training ?? .null,
+      "quantization": saved.quantizedFormat.map { .string($0.rawValue) } ?? .null,
       "tensors": .array(tensors),
     ]
     Terminal.output.write("\(object)\n")
@@ -30,6 +31,9 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
     "  tokenizer       \(saved.tokenizer.kind.rawValue), \(c.vocabularySize) ids, "
       + "trained on \(saved.layout == .stream ? "one stream of text" : "a document per line")",
   ]
+  if let format = saved.quantizedFormat {
+    lines.append("  quantisation    weights in \(format.rawValue), embedding and head in int8")
+  }
   for member in c.json.objectValue ?? [] {
     lines.append(
       "  \(Format.aligned(member.key, to: 16))\(member.value.stringValue ?? member.value.description)"

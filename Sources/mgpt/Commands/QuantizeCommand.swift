@@ -1,4 +1,4 @@
-// `mgpt quantize` and `mgpt dequantize`: checkpoints in other formats, with a report of what it cost.
+// `mgpt quantize` and `mgpt dequantize`: checkpoints in other formats, and what it cost.
 
 import MicroGPT
 

@@ -87,9 +87,9 @@ import Testing
 
   @Test func comparisonWithItselfFindsNothing() throws {
     let made = try QuantizedCase("modern", .int8, width: 64)
+    let bytes = (0..<20).flatMap { _ in Array("the quick brown fox.\n".utf8) }
     let text = try TokenSplit(
-      text: TextFile(bytes: Array(prose.utf8)), layout: .stream, tokenizer: ByteTokenizer(),
-      path: "t")
+      text: bytes, layout: .stream, tokenizer: ByteTokenizer(), path: "t")
     let same = try ModelComparison.run(
       original: made.original.model, changed: made.original.model, split: text,
       compute: made.compute)
@@ -113,22 +113,21 @@ import Testing
     let path = made.quantized.file.path
     #expect(
       made.folder.failure { _ = try ModelFile(path: path) }
-        == "\(path) is quantised and can't be trained. Found weights in int4, expected float32. "
+        == "65 DIR/b is quantised and can't be trained. Found weights in int4, expected float32. "
         + "Train the checkpoint it was made from, or one that mgpt dequantize makes of it.")
     #expect(
       made.folder.failure {
         _ = try Quantizer(compute: made.compute).quantize(
           made.quantized, to: .int8, path: made.folder.file("c"))
       }
-        == "\(path) is quantised already. Found weights in int4, expected float32. Quantise the "
+        == "65 DIR/b is quantised already. Found weights in int4, expected float32. Quantise the "
         + "checkpoint it was made from; doing it twice adds the errors.")
-    let original = made.original.file.path
     #expect(
       made.folder.failure {
         try Quantizer(compute: made.compute).dequantize(
           made.original, path: made.folder.file("c"))
       }
-        == "\(original) is not quantised. Found weights of 16 bits or more, expected int8 or int4. "
+        == "65 DIR/a is not quantised. Found weights of 16 bits or more, expected int8 or int4. "
         + "Use it as it is.")
   }
 
@@ -143,7 +142,7 @@ import Testing
       folder.failure {
         _ = try Quantizer(compute: compute).quantize(file, to: .int8, path: folder.file("b"))
       }
-        == "\(path) can't be quantised. Found nan in blocks.1.mlp.up.weight at row 2, column 1, "
+        == "65 DIR/a can't be quantised. Found nan in blocks.1.mlp.up.weight at row 2, column 1, "
         + "expected finite weights. Use a checkpoint from before the loss became NaN.")
     #expect(folder.names == ["a"])
   }
@@ -175,21 +174,39 @@ import Testing
     func message(_ header: String) throws -> String {
       let path = try changed(made, header)
       return made.folder.failure { _ = try ModelFile(path: path, for: .inference) }
-        .replacing(path, with: "FILE")
     }
     #expect(
       try message("{\"version\":2,\"format\":\"int8\"}")
-        == "FILE is quantised in an unknown way. Found version 2, expected version 1. Quantise the "
+        == "65 DIR/c is quantised in an unknown way. Found version 2, expected version 1. Quantise the "
         + "model again with this mgpt, or use a newer one.")
     #expect(
       try message("{\"version\":1,\"format\":\"int3\"}")
-        == "FILE is quantised in an unknown way. Found format \"int3\", expected int8, int8-block, "
+        == "65 DIR/c is quantised in an unknown way. Found format \"int3\", expected int8, int8-block, "
         + "int4. Quantise the model again with this mgpt, or use a newer one.")
     #expect(
       try message("{\"version\":1,\"format\":\"int4\"}")
-        == "FILE does not fit the model. Found tensor blocks.0.attention.qkv.weight of shape "
+        == "65 DIR/c does not fit the model. Found tensor blocks.0.attention.qkv.weight of shape "
         + "(36, 32), expected (36, 16). Check the model's configuration or name another "
         + "checkpoint.")
     #expect(try message("{\"version\":1,\"format\":\"int8\"}") == "no error")
+  }
+}
+
+@Suite struct ModelMemoryTests {
+  @Test func modelsThatDoNotFitAreRefused() throws {
+    let folder = try TemporaryFolder()
+    let path = try QuantizedCase.write("modern", width: 64, to: folder.file("a"))
+    func failure(_ available: Int?) -> String {
+      folder.failure {
+        _ = try ModelFile(path: path, for: .inference, availableMemory: available)
+      }
+    }
+    #expect(
+      failure(100_000)
+        == "69 not enough memory for the model: 1 MiB of weights and 1 MiB for keys and values "
+        + "needed, 1 MiB available. End other programs, or make the model smaller with mgpt "
+        + "quantize.")
+    #expect(failure(1_000_000) == "no error")
+    #expect(failure(nil) == "no error")
   }
 }
