@@ -27,6 +27,16 @@ import Testing
     #expect(allocations(on: small.compute) { decode(50) } ?? 0 == 0)
   }
 
+  @Test(arguments: QuantizationTarget.allCases)
+  func decodingQuantizedModels(_ target: QuantizationTarget) throws {
+    let made = try QuantizedCase("modern", target, threads: 2)
+    let decoder = try Decoder(model: made.quantized.model, compute: made.compute)
+    _ = try decoder.prefill([1, 2, 3])
+    func decode(_ count: Int) { for i in 0..<count { _ = decoder.decode(Int32(i % 200)) } }
+    decode(2)
+    #expect(allocations(on: made.compute) { decode(30) } ?? 0 == 0)
+  }
+
   /// Twice the tokens, the same allocations: those of the beginning.
   @Test(arguments: [TokenizerKind.character, .byte]) func generation(_ kind: TokenizerKind) throws {
     let small = try SmallGenerator("modern", kind, context: 16, threads: 2)
