@@ -121,7 +121,7 @@ public struct Quantizer {
       }
       try file.write(matrix.values.bytes, of: tensors.values.name)
       scaleBytes[tensors.scales.name] = matrix.scales
-      reports.append(matrix.report(parameter.name))
+      reports.append(try matrix.report(parameter.name))
       done += parameter.shape.count
       if !progress(done, total) { return nil }
     }
@@ -221,13 +221,14 @@ private struct QuantizedMatrix {
     return (index / shape[1], index % shape[1], source[index])
   }
 
-  func report(_ name: String) -> QuantizationReport {
+  func report(_ name: String) throws(MemoryError) -> QuantizationReport {
     let columns = shape[1]
     var description = mg_quantized(
       format: format.kernel, n: shape[0], k: columns, values: values.base, scales: scales.base)
     var report = QuantizationReport(
       name: name, shape: shape.array, format: format, relativeError: 0, least: 0, greatest: 0,
       outlierCount: 0)
+    try compute.reserve(scratchPerWorker: columns, shared: 0)
     var statistics = mg_quantization_statistics()
     mg_compare_quantized(compute.context, &description, source.baseAddress, &statistics)
     report.relativeError =

@@ -1,0 +1,82 @@
+/* Whole matrices to integers and back, rows shared by workers. See mg_ops.h; the layouts are those
+ * of mg_formats.h, the work on a row is that of kernels. */
+#include "ops.h"
+
+typedef struct {
+    const mg_context *context;
+    mg_quantized matrix; /* its arrays are written by quantize_worker only */
+    const float *w;
+    int search;
+    void *values, *scales;
+    float *to;
+} matrix_job;
+
+static void quantize_worker(void *argument, size_t worker, size_t workers) {
+    const matrix_job *job = argument;
+    const mg_quantized *m = &job->matrix;
+    const mg_kernels *f = job->context->kernels;
+    mg_range rows = mg_share(m->n, 1, worker, workers);
+    for (size_t i = rows.first; i < rows.end; i++) {
+        const float *x = job->w + i * m->k;
+        char *values = (char *)job->values + mg_quantized_value_bytes(m->format, i, m->k);
+        float *scales = job->scales;
+        uint16_t *halves = job->scales;
+        switch (m->format) {
+        case MG_Q8_ROW: f->quantize_row_q8(m->k, x, (int8_t *)values, NULL, scales + i); break;
+        case MG_Q8_BLOCK:
+            f->quantize_blocks_q8(m->k, x, (int8_t *)values, halves + i, m->n);
+            break;
+        case MG_Q4_BLOCK:
+            f->quantize_blocks_q4(m->k, x, NULL, job->search, (uint8_t *)values, halves + i, m->n);
+            break;
+        }
+    }
+}
+
+void mg_quantize_matrix(const mg_context *context, mg_quantization format, size_t n, size_t k,
+                        const float *w, int search, void *values, void *scales) {
+    matrix_job job = {.context = context,
+                      .matrix = {.format = format, .n = n, .k = k},
+                      .w = w,
+                      .search = search,
+                      .values = values,
+                      .scales = scales};
+    mg_dispatch(context, n * k * sizeof *w >= MG_SERIAL_BYTES, quantize_worker, &job);
+}
+
+static void dequantize_worker(void *argument, size_t worker, size_t workers) {
+    const matrix_job *job = argument;
+    const mg_quantized *m = &job->matrix;
+    mg_range rows = mg_share(m->n, 1, worker, workers);
+    for (size_t i = rows.first; i < rows.end; i++)
+        job->context->kernels->dequantize_row(m, i, job->to + i * m->k);
+}
+
+void mg_dequantize_matrix(const mg_context *context, const mg_quantized *matrix, float *w) {
+    matrix_job job = {.context = context, .matrix = *matrix, .to = w};
+    mg_dispatch(context, matrix->n * matrix->k * sizeof *w >= MG_SERIAL_BYTES, dequantize_worker,
+                &job);
+}
+
+/* For a report, once per model: on the caller alone. */
+void mg_compare_quantized(const mg_context *context, const mg_quantized *matrix, const float *w,
+                          mg_quantization_statistics *statistics) {
+    size_t n = matrix->n, k = matrix->k;
+    mg_quantization_statistics s = {.least = n * k ? w[0] : 0.0f, .greatest = n * k ? w[0] : 0.0f};
+    float *row = context->scratch;
+    for (size_t i = 0; i < n; i++) {
+        context->kernels->dequantize_row(matrix, i, row);
+        for (size_t j = 0; j < k; j++) {
+            float x = w[i * k + j];
+            double error = (double)row[j] - x;
+            s.squares += (double)x * x;
+            s.square_errors += error * error;
+            if (x < s.least) s.least = x;
+            if (x > s.greatest) s.greatest = x;
+        }
+    }
+    double limit = n * k ? 36 * s.squares / (double)(n * k) : 0;
+    for (size_t i = 0; i < n * k; i++)
+        if ((double)w[i] * w[i] > limit) s.outliers++;
+    *statistics = s;
+}
