@@ -9,6 +9,7 @@ typedef struct {
     const mg_context *context;
     const mg_embedding *e;
     const float *table, *positions;
+    const mg_quantized *quantized; /* instead of a table */
     float *y;
     const float *dy;
     float *dtable, *dpositions;
@@ -17,21 +18,37 @@ typedef struct {
 static void embedding_forward_worker(void *argument, size_t worker, size_t workers) {
     const embedding_job *job = argument;
     const mg_embedding *e = job->e;
+    const mg_kernels *f = job->context->kernels;
     size_t c = e->width;
     mg_range rows = mg_share(e->batch * e->time, 1, worker, workers);
     for (size_t r = rows.first; r < rows.end; r++) {
         size_t at = e->position + r % e->time;
-        job->context->kernels->scale_add_f32(c, e->scale, job->table + (size_t)e->tokens[r] * c,
-                                             job->positions ? job->positions + at * c : NULL,
-                                             job->y + r * c);
+        const float *row = job->quantized ? NULL : job->table + (size_t)e->tokens[r] * c;
+        if (job->quantized) {
+            f->dequantize_row(job->quantized, (size_t)e->tokens[r], job->y + r * c);
+            row = job->y + r * c;
+        }
+        f->scale_add_f32(c, e->scale, row, job->positions ? job->positions + at * c : NULL,
+                         job->y + r * c);
     }
+}
+
+static void embedding_run(embedding_job job) {
+    const mg_embedding *e = job.e;
+    mg_dispatch(job.context, e->batch * e->time * e->width * sizeof(float) >= MG_SERIAL_BYTES,
+                embedding_forward_worker, &job);
 }
 
 void mg_embedding_forward(const mg_context *context, const mg_embedding *e, const float *table,
                           const float *positions, float *y) {
-    embedding_job job = {context, e, table, positions, y, NULL, NULL, NULL};
-    mg_dispatch(context, e->batch * e->time * e->width * sizeof(float) >= MG_SERIAL_BYTES,
-                embedding_forward_worker, &job);
+    embedding_run((embedding_job){
+        .context = context, .e = e, .table = table, .positions = positions, .y = y});
+}
+
+void mg_embedding_forward_quantized(const mg_context *context, const mg_embedding *e,
+                                    const mg_quantized *table, const float *positions, float *y) {
+    embedding_run((embedding_job){
+        .context = context, .e = e, .quantized = table, .positions = positions, .y = y});
 }
 
 /* A worker owns some columns and walks all rows in order: no two workers meet in an element. */
@@ -54,7 +71,8 @@ static void embedding_backward_worker(void *argument, size_t worker, size_t work
 
 void mg_embedding_backward(const mg_context *context, const mg_embedding *e, const float *dy,
                            float *dtable, float *dpositions) {
-    embedding_job job = {context, e, NULL, NULL, NULL, dy, dtable, dpositions};
+    embedding_job job = {
+        .context = context, .e = e, .dy = dy, .dtable = dtable, .dpositions = dpositions};
     mg_dispatch(context, e->batch * e->time * e->width * sizeof(float) >= MG_SERIAL_BYTES,
                 embedding_backward_worker, &job);
 }

@@ -19,6 +19,29 @@ size_t mg_shared_scratch(size_t width, size_t elements) {
     return (norms > squares ? norms : squares) + 16;
 }
 
+/* ---- Quantised activations ------------------------------------------------------------------- */
+
+typedef struct {
+    const mg_context *context;
+    size_t rows;
+    const float *x;
+    size_t ld;
+    mg_q8_rows to;
+} quantize_job;
+
+static void quantize_worker(void *argument, size_t worker, size_t workers) {
+    const quantize_job *job = argument;
+    mg_range rows = mg_share(job->rows, 1, worker, workers);
+    for (size_t r = rows.first; r < rows.end; r++)
+        mg_quantize_one(job->context->kernels, job->x + r * job->ld, &job->to, r);
+}
+
+void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld,
+                      mg_q8_rows to) {
+    quantize_job job = {context, rows, x, ld, to};
+    mg_dispatch(context, rows * n * sizeof(float) >= MG_SERIAL_BYTES, quantize_worker, &job);
+}
+
 /* ---- Normalisation ----------------------------------------------------------------------------
  */
 
@@ -32,10 +55,10 @@ typedef struct {
     float *dgain, *dbias; /* (blocks, n) each, or NULL; with one block the result itself */
 } norm_job;
 
-/* y of one row, where the kernel can write it: in place, or in scratch if it is bf16. */
+/* y of one row, where the kernel can write it: in place, or in scratch if it is not float32. */
 static float *norm_result(const norm_job *job, size_t row, size_t worker) {
     const mg_norm *p = job->norm;
-    if (p->y_type == MG_BF16)
+    if (p->y_type != MG_F32)
         return job->context->scratch + worker * job->context->scratch_per_worker;
     return (float *)p->y + row * p->n;
 }
@@ -45,6 +68,8 @@ static void norm_forward_worker(void *argument, size_t worker, size_t workers) {
     const mg_norm *p = job->norm;
     const mg_kernels *f = job->context->kernels;
     mg_range rows = mg_share(p->rows, 1, worker, workers);
+    mg_q8_rows codes = {0};
+    if (p->y_type == MG_Q8) codes = mg_q8_rows_at(p->y, p->rows, p->n);
     for (size_t r = rows.first; r < rows.end; r++) {
         size_t at = r * p->n;
         const float *add = p->add ? p->add + at : NULL;
@@ -57,6 +82,7 @@ static void norm_forward_worker(void *argument, size_t worker, size_t workers) {
                              p->stats + 2 * r);
         }
         if (p->y_type == MG_BF16) f->bf16_from_f32(p->n, y, (uint16_t *)p->y + at);
+        if (p->y_type == MG_Q8) mg_quantize_one(f, y, &codes, r);
     }
 }
 

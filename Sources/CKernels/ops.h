@@ -19,6 +19,14 @@ static inline void mg_dispatch(const mg_context *context, int parallel, mg_job j
         job(argument, 0, 1);
 }
 
+/* Row r of `to` from x. */
+static inline void mg_quantize_one(const mg_kernels *kernels, const float *x, const mg_q8_rows *to,
+                                   size_t r) {
+    size_t stride = mg_quantized_stride(to->k);
+    kernels->quantize_row_q8(to->k, x, to->values + r * stride, to->sums + r * (stride / MG_BLOCK),
+                             to->scales + r);
+}
+
 static inline size_t mg_min(size_t a, size_t b) { return a < b ? a : b; }
 
 #endif

@@ -1,5 +1,6 @@
 /* Checks of conversions between float32 and the 16-bit formats. */
 #include "checks.h"
+#include "quantized.h"
 #include "reference.h"
 
 static float from_bits(uint32_t bits) {
@@ -12,15 +13,6 @@ static float from_bits(uint32_t bits) {
 static uint16_t *halves(checker *c, size_t n) { return (uint16_t *)(void *)output(c, (n + 1) / 2); }
 
 static double from_bf16(uint16_t bits) { return (double)from_bits((uint32_t)bits << 16); }
-
-/* By the definition of IEEE 754: sign, 5 bits of exponent, 10 of fraction. */
-static double from_half(uint16_t bits) {
-    int exponent = bits >> 10 & 31, fraction = bits & 0x3FF;
-    double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                                 : ldexp(exponent ? 1024 + fraction : fraction,
-                                         (exponent ? exponent : 1) - 25);
-    return bits & 0x8000 ? -size : size;
-}
 
 /* What the checks of one format differ in. */
 typedef struct {
@@ -57,7 +49,7 @@ static format f16_format(const checker *c) {
     return (format){.narrow = c->k->f16_from_f32,
                     .widen = c->k->f32_from_f16,
                     .rounded = ref_half,
-                    .value = from_half,
+                    .value = half_value,
                     .special = special,
                     .special_count = sizeof special / sizeof *special,
                     .low = 127 - 26,

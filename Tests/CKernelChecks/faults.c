@@ -103,6 +103,40 @@ FAULTS(layernorm_backward_f32,
         int accumulate, float *dgain, float *dbias),
        (n, x, gain, stats, dy, dx, accumulate, dgain, dbias), dx, n)
 
+/* The last element that a product with first ... end writes. */
+static float *gemv_end(const mg_q8_rows *a, size_t end, float *c, size_t ldc) {
+    return a->rows ? c + (a->rows - 1) * ldc + end : c;
+}
+#define GEMV                                                                                       \
+    (const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end, const float *bias,      \
+     float *c, size_t ldc),                                                                        \
+        (a, w, first, end, bias, c, ldc), gemv_end(a, end, c, ldc) - 1, a->rows &&first < end
+EXPAND(FAULTS, gemv_q8_row, GEMV)
+EXPAND(FAULTS, gemv_q8_block, GEMV)
+EXPAND(FAULTS, gemv_q4_block, GEMV)
+FAULTS(quantize_row_q8, (size_t k, const float *x, int8_t *values, int32_t *sums, float *scale),
+       (k, x, values, sums, scale), scale, 1)
+FAULTS(quantize_blocks_q8, (size_t k, const float *x, int8_t *values, uint16_t *scales, size_t ld),
+       (k, x, values, scales, ld), (uint32_t *)(void *)values, mg_quantized_stride(k) / 4)
+FAULTS(quantize_blocks_q4,
+       (size_t k, const float *x, const float *weights, int search, uint8_t *values,
+        uint16_t *scales, size_t ld),
+       (k, x, weights, search, values, scales, ld), (uint32_t *)(void *)values,
+       mg_quantized_stride(k) / 8)
+FAULTS(dequantize_row, (const mg_quantized *w, size_t row, float *y), (w, row, y), y, w->k)
+
+/* A search that finds nothing, sums of blocks that belong to the next one. */
+static void idle_quantize_blocks_q4(size_t k, const float *x, const float *weights, int search,
+                                    uint8_t *values, uint16_t *scales, size_t ld) {
+    good()->quantize_blocks_q4(k, x, weights, search - search, values, scales, ld);
+}
+static void shifted_quantize_row_q8(size_t k, const float *x, int8_t *values, int32_t *sums,
+                                    float *scale) {
+    good()->quantize_row_q8(k, x, values, sums, scale);
+    size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
+    if (sums && blocks > 1) memmove(sums, sums + 1, (blocks - 1) * sizeof *sums);
+}
+
 EXPAND(FAULTS, relu_f32, MAP1)
 EXPAND(FAULTS, relu2_f32, MAP1)
 EXPAND(FAULTS, gelu_f32, MAP1)
@@ -248,6 +282,8 @@ PLANT(split, gelu_f32)
 PLANT(split, add_f32)
 PLANT(split, axpy_f32)
 PLANT(split, adamw_f32)
+PLANT(idle, quantize_blocks_q4)
+PLANT(shifted, quantize_row_q8)
 PLANT(forgetful, max_f32)
 PLANT(local, dropout_f32)
 PLANT(stubborn, adamw_bf16)
@@ -263,6 +299,13 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(gemm_block_f32)                                                                              \
     F(gemm_block_bf16)                                                                             \
     F(gemv_f32)                                                                                    \
+    F(gemv_q8_row)                                                                                 \
+    F(gemv_q8_block)                                                                               \
+    F(gemv_q4_block)                                                                               \
+    F(quantize_row_q8)                                                                             \
+    F(quantize_blocks_q8)                                                                          \
+    F(quantize_blocks_q4)                                                                          \
+    F(dequantize_row)                                                                              \
     F(attention_forward_f32)                                                                       \
     F(attention_backward_f32)                                                                      \
     F(rmsnorm_f32)                                                                                 \
@@ -315,6 +358,8 @@ static const fault faults[] = {
 #define MG_KERNEL(result, name, parameters) {#name, "wrong by a thousandth", plant_wrong_##name},
 #include "mg_kernels.def"
 #undef MG_KERNEL
+    {"quantize_blocks_q4", "the search finds nothing", plant_idle_quantize_blocks_q4},
+    {"quantize_row_q8", "sums of the next block", plant_shifted_quantize_row_q8},
     {"max_f32", "loses NaN", plant_forgetful_max_f32},
     {"dropout_f32", "mask ignores the offset", plant_local_dropout_f32},
     {"adamw_bf16", "rounds alike in every step", plant_stubborn_adamw_bf16},

@@ -170,13 +170,21 @@ typedef struct {
 void mg_rope_forward(const mg_context *context, const mg_rope *rope, void *qkv);
 void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv, float *dqkv);
 
+/* ---- Quantised activations ------------------------------------------------------------------- */
+
+/* The first rows of `to` = x (rows, n), rows ld apart, each by quantize_row_q8. Requires: n is
+ * to.k, rows at most to.rows. */
+void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld,
+                      mg_q8_rows to);
+
 /* ---- Normalisation
  * --------------------------------------------------------------------------------- */
 
 typedef enum { MG_RMSNORM, MG_LAYERNORM } mg_norm_kind;
 
 /* [sum = x + add;] y = norm(x) * gain + bias, rows of width n. stats (rows, 2): mean and factor.
- * y in bf16 needs a row of scratch. */
+ * y in MG_BF16 or MG_Q8 (mg_q8_rows_bytes(rows, n) at y) needs a row of scratch; it is the float32
+ * result rounded once. */
 typedef struct {
     mg_norm_kind kind;
     size_t rows, n;
@@ -227,6 +235,9 @@ typedef struct {
 
 void mg_embedding_forward(const mg_context *context, const mg_embedding *e, const float *table,
                           const float *positions, float *y);
+/* The same from a quantised table (V, C). */
+void mg_embedding_forward_quantized(const mg_context *context, const mg_embedding *e,
+                                    const mg_quantized *table, const float *positions, float *y);
 /* dtable and dpositions +=; dpositions may be NULL. */
 void mg_embedding_backward(const mg_context *context, const mg_embedding *e, const float *dy,
                            float *dtable, float *dpositions);

@@ -26,6 +26,8 @@
 #include "../kernels/gemm.inl.h"
 #include "../kernels/pack.inl.h"
 #include "../kernels/gemv.inl.h"
+#include "../kernels/quantize.inl.h"
+#include "../kernels/gemv_q8.inl.h"
 #include "../kernels/attention_tile.inl.h"
 #include "../kernels/attention.inl.h"
 #include "../kernels/adamw.inl.h"

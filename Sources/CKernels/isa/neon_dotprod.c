@@ -8,6 +8,7 @@
 #include "target.h"
 
 MG_TARGET_BEGIN("arch=armv8.2-a+dotprod+fp16")
+#define MG_DOT_PRODUCT
 #include "../vec/vec_neon.h"
 enum { MG_MR = 8, MG_NRV = 3 };
 enum { MG_KC = 256, MG_NC = 384 };

@@ -102,4 +102,29 @@ MG_INLINE float v_hmax(v_f32 a) {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+/* ---- Blocks of 32 bytes: the rest is in vec_x86.h -------------------------------------------- */
+
+MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
+    __m256i whole = _mm256_cvtps_epi32(a);
+    __m128i words =
+        _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(words, words));
+}
+/* |w| * (x with the sign of w): pairs of products are at most 128 * 127 * 2, which 16 bits hold. */
+MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+MG_INLINE v_f8 v_q8_sum8(const v_q32 s[8], int32_t x) {
+    (void)x;
+    return _mm256_cvtepi32_ps(v_sum8(s));
+}
+MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
+    __m256i half = _mm256_set1_epi8(15);
+    __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(w, half), x.low);
+    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(w, 4), half);
+    __m256i pairs = _mm256_add_epi16(low, _mm256_maddubs_epi16(upper, x.high));
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
 #endif

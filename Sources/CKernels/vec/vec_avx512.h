@@ -77,4 +77,21 @@ MG_INLINE v_f32 v_gt(v_f32 a, v_f32 b, v_f32 x, v_f32 y) {
 MG_INLINE float v_hsum(v_f32 a) { return _mm512_reduce_add_ps(a); }
 MG_INLINE float v_hmax(v_f32 a) { return _mm512_reduce_max_ps(a); }
 
+/* ---- Blocks of 32 bytes: the rest is in vec_x86.h -------------------------------------------- */
+
+MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
+}
+/* The instruction wants w without sign: w + 128, which adds 128 times the sum of x. */
+MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
+    return _mm256_dpbusd_epi32(sum, _mm256_xor_si256(w, _mm256_set1_epi8(-128)), x);
+}
+MG_INLINE v_f8 v_q8_sum8(const v_q32 s[8], int32_t x) { return v_less(v_sum8(s), 128 * x); }
+MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
+    __m256i half = _mm256_set1_epi8(15);
+    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(w, 4), half);
+    __m256i low = _mm256_dpbusd_epi32(v_q32_zero(), _mm256_and_si256(w, half), x.low);
+    return _mm256_dpbusd_epi32(low, upper, x.high);
+}
+
 #endif

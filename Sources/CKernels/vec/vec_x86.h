@@ -1,4 +1,6 @@
-/* What the two x86 back ends share: the 4 x 4 transpose on 128-bit registers. */
+/* What the x86 back ends share: transposes of 4 x 4 blocks, and blocks of 32 bytes but for their
+ * dot product. AVX-512 takes these on 256-bit registers too: Zen 4 runs 512 bits of them in two
+ * halves, and a sum over lanes costs a step more. */
 #ifndef MG_VEC_X86_H
 #define MG_VEC_X86_H
 #define MG_INLINE static inline __attribute__((always_inline))
@@ -29,5 +31,54 @@ MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd)
     _mm256_storeu_ps(dst + 2 * ldd, _mm256_shuffle_ps(c, d, LOW));
     _mm256_storeu_ps(dst + 3 * ldd, _mm256_shuffle_ps(c, d, HIGH));
 }
+
+/* ---- Blocks of 32 bytes ---------------------------------------------------------------------- */
+
+typedef __m256i v_q8, v_q32, v_q4;
+typedef __m256i v_q32x2; /* lanes 0 ... 3 belong to the first block, 4 ... 7 to the second */
+typedef struct {
+    __m256i low, high; /* elements 0 ... 15 of both blocks, and 16 ... 31 */
+} v_q8x2;
+typedef __m256 v_f8;
+
+MG_INLINE __m256i v_load_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+MG_INLINE v_q8 v_q8_load(const int8_t *p) { return v_load_bytes(p); }
+MG_INLINE v_q4 v_q4_load(const uint8_t *p) { return v_load_bytes(p); }
+MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) {
+    __m256i first = v_load_bytes(p), second = v_load_bytes(p + 32);
+    return (v_q8x2){_mm256_permute2x128_si256(first, second, 0x20),
+                    _mm256_permute2x128_si256(first, second, 0x31)};
+}
+MG_INLINE v_q32 v_q32_zero(void) { return _mm256_setzero_si256(); }
+/* Sums of the lanes of four vectors, in each half of the register by itself. */
+MG_INLINE __m256i v_sum_halves(const __m256i *s) {
+    __m256i a =
+        _mm256_add_epi32(_mm256_unpacklo_epi32(s[0], s[1]), _mm256_unpackhi_epi32(s[0], s[1]));
+    __m256i b =
+        _mm256_add_epi32(_mm256_unpacklo_epi32(s[2], s[3]), _mm256_unpackhi_epi32(s[2], s[3]));
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+}
+MG_INLINE v_f8 v_less(__m256i sums, int32_t excess) {
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(sums, _mm256_set1_epi32(excess)));
+}
+MG_INLINE __m256i v_sum8(const v_q32 s[8]) {
+    __m256i a = v_sum_halves(s), b = v_sum_halves(s + 4);
+    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                            _mm256_permute2x128_si256(a, b, 0x31));
+}
+MG_INLINE void v_q4_sum8(const v_q32x2 s[8], int32_t x0, int32_t x1, v_f8 *y0, v_f8 *y1) {
+    __m256i a = v_sum_halves(s), b = v_sum_halves(s + 4);
+    *y0 = v_less(_mm256_permute2x128_si256(a, b, 0x20), 8 * x0);
+    *y1 = v_less(_mm256_permute2x128_si256(a, b, 0x31), 8 * x1);
+}
+MG_INLINE v_f8 v8_set1(float a) { return _mm256_set1_ps(a); }
+MG_INLINE v_f8 v8_load(const float *p) { return _mm256_loadu_ps(p); }
+MG_INLINE v_f8 v8_load_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+MG_INLINE void v8_store(float *p, v_f8 a) { _mm256_storeu_ps(p, a); }
+MG_INLINE v_f8 v8_add(v_f8 a, v_f8 b) { return _mm256_add_ps(a, b); }
+MG_INLINE v_f8 v8_mul(v_f8 a, v_f8 b) { return _mm256_mul_ps(a, b); }
+MG_INLINE v_f8 v8_fma(v_f8 a, v_f8 b, v_f8 c) { return _mm256_fmadd_ps(a, b, c); }
 
 #endif

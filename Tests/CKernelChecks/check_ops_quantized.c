@@ -1,0 +1,110 @@
+/* Checks of operations that write or read quantised tensors: they must give what the kernels give
+ * row by row, for any number of workers. The kernels are checked elsewhere. */
+#include "checks.h"
+#include "quantized.h"
+
+static mg_q8_rows empty_rows(checker *c, size_t rows, size_t k) {
+    return mg_q8_rows_at(aligned_output(c, mg_q8_rows_bytes(rows, k) / 4), rows, k);
+}
+
+static void expect_rows(checker *c, const mg_q8_rows *a, const float *x, size_t ld) {
+    size_t stride = mg_quantized_stride(a->k);
+    for (size_t r = 0; r < a->rows; r++)
+        expect_q8_row(c, a->k, x + r * ld, a->values + r * stride,
+                      a->sums + r * (stride / MG_BLOCK), a->scales[r]);
+}
+
+static void expect_same_rows(checker *c, const mg_q8_rows *a, const mg_q8_rows *b) {
+    size_t stride = mg_quantized_stride(a->k), blocks = stride / MG_BLOCK;
+    expect_true(c, "values", 0, !memcmp(a->values, b->values, a->rows * stride));
+    expect_true(c, "sums", 0, !memcmp(a->sums, b->sums, a->rows * blocks * sizeof *a->sums));
+    expect_same(c, "scales", a->rows, a->scales, b->scales);
+}
+
+/* Below and above what is shared out. */
+void check_op_quantize_rows(checker *c) {
+    static const size_t shapes[][2] = {{0, 5}, {1, 33}, {3, 768}, {70, 97}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        size_t rows = shapes[i][0], k = shapes[i][1], ld = k + random_below(c, 3);
+        case_begin(c, "rows %zu, k %zu, ld %zu", rows, k, ld);
+        float *x = matrix(c, rows, k, ld, 1);
+        mg_q8_rows a[3];
+        for (size_t w = 0; w < 3; w++) {
+            mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);
+            a[w] = empty_rows(c, rows, k);
+            mg_quantize_rows(&context, rows, k, x, ld, a[w]);
+            expect_rows(c, &a[w], x, ld);
+            expect_same_rows(c, &a[w], &a[0]);
+            context_free(&context);
+        }
+        case_end(c);
+    }
+}
+
+/* As in float32, then quantised. */
+static void check_norm(checker *c, size_t workers, mg_norm_kind kind) {
+    size_t rows = 70, n = 97;
+    case_begin(c, "norm %d: %zu rows of %zu, %zu workers", (int)kind, rows, n, workers);
+    mg_norm wide = {.kind = kind, .rows = rows, .n = n, .epsilon = 1e-5f};
+    wide.x = normals(c, rows * n, 1);
+    wide.gain = normals(c, n, 1);
+    wide.y = output(c, rows * n);
+    wide.stats = output(c, 2 * rows);
+    mg_norm narrow = wide;
+    mg_q8_rows found = empty_rows(c, rows, n);
+    narrow.y_type = MG_Q8;
+    narrow.y = found.values;
+    narrow.stats = output(c, 2 * rows);
+    mg_context context = context_make(c, workers, 1, 1, n, 1);
+    mg_norm_forward(&context, &wide);
+    mg_norm_forward(&context, &narrow);
+    expect_rows(c, &found, wide.y, n);
+    expect_same(c, "stats", 2 * rows, narrow.stats, wide.stats);
+    context_free(&context);
+    case_end(c);
+}
+
+void check_op_norm_quantized(checker *c) {
+    for (size_t w = 0; w < 3; w++) {
+        check_norm(c, worker_counts[w], MG_RMSNORM);
+        check_norm(c, worker_counts[w], MG_LAYERNORM);
+    }
+}
+
+/* Two roundings of the number of the table, one of the sum. */
+static void expect_embedded(checker *c, const mg_embedding *e, const mg_quantized *table,
+                            const float *positions, const float *y) {
+    for (size_t t = 0; t < e->batch * e->time; t++)
+        for (size_t j = 0; j < e->width; j++) {
+            size_t row = (size_t)e->tokens[t], at = (e->position + t % e->time) * e->width + j;
+            double token =
+                (double)e->scale * quantized_scale(table, row, j) * quantized_code(table, row, j);
+            double wanted = token + (positions ? (double)positions[at] : 0);
+            expect(c, "y", t * e->width + j, (double)y[t * e->width + j], wanted,
+                   EPS * (fabs(token) + fabs(wanted) / 2));
+        }
+}
+
+void check_op_embedding_quantized(checker *c) {
+    for (int i = 0; i < 6; i++) {
+        mg_quantization format = (mg_quantization)(i % 3);
+        size_t vocabulary = 37, width = i < 3 ? 97 : 768, batch = 2, time = i < 3 ? 1 : 5;
+        case_begin(c, "format %d, width %zu, %zu tokens", (int)format, width, batch * time);
+        int32_t *tokens = bytes(c, batch * time * sizeof *tokens);
+        for (size_t t = 0; t < batch * time; t++) tokens[t] = (int32_t)random_below(c, vocabulary);
+        mg_embedding e = {.batch = batch, .time = time, .width = width, .position = 2};
+        e.tokens = tokens;
+        e.scale = i % 2 ? 1.5f : 1.0f;
+        mg_quantized table = random_quantized(c, format, vocabulary, width, false);
+        float *positions = i % 2 ? normals(c, (time + 2) * width, 1) : NULL, *y[3];
+        for (size_t w = 0; w < 3; w++) {
+            mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);
+            y[w] = output(c, batch * time * width);
+            mg_embedding_forward_quantized(&context, &e, &table, positions, y[w]);
+            expect_same(c, "y by workers", batch * time * width, y[w], y[0]);
+            context_free(&context);
+        }
+        expect_embedded(c, &e, &table, positions, y[0]);
+        case_end(c);
+    }
+}
