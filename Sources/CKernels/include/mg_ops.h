@@ -97,7 +97,7 @@ size_t mg_matmul_scratch(const mg_kernels *kernels);
 void mg_quantized_matmul(const mg_context *context, const mg_quantized_product *product);
 size_t mg_quantized_matmul_scratch(const mg_kernels *kernels, size_t rows, size_t k);
 size_t mg_quantized_matmul_shared(const mg_kernels *kernels, size_t rows, size_t k);
-void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld, mg_q8_rows to);/*PMET*/
+/*PMET*/
 /* ---- Quantised matrices ---------------------------------------------------------------------- */
 
 /* Quantises w (n, k) into values and scales of the sizes that mg_formats.h gives. With `search`,

@@ -7,7 +7,7 @@ extension Graph {
   ///
   /// *Shapes*: tokens (B, T) int32, table (V, C), positions (contextLength, C) or nil; result
   /// (B, T, C). *Gradient*: rows of dy are added to the rows of both tables. *Requires*: token ids
-  /// in 0 ..< V.
+  /// in 0 ..< V. The table may be quantised, without a gradient.
   mutating func embedding(
     _ tokens: Tensor, table: Tensor, positions: Tensor?, scale: Float
   ) -> Tensor {
@@ -49,8 +49,14 @@ private struct Embedding: Operation {
 
   func forward(_ step: Step) {
     var e = description(step)
-    mg_embedding_forward(
-      step.context, &e, step.floats(table), step.optionalFloats(positions), step.floats(output))
+    let offsets = step.optionalFloats(positions)
+    if table.quantizedFormat == nil {
+      mg_embedding_forward(
+        step.context, &e, step.floats(table), offsets, step.floats(output))
+    } else {
+      var matrix = step.quantizedMatrix(table)
+      mg_embedding_forward_quantized(step.context, &e, &matrix, offsets, step.floats(output))
+    }
   }
 
   func backward(_ step: Step) {
