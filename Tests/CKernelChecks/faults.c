@@ -145,6 +145,8 @@ FAULTS(scale_add_f32, (size_t n, float scale, const float *x, const float *add, 
        (n, scale, x, add, y), y, n)
 FAULTS(bf16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
 FAULTS(f32_from_bf16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)
+FAULTS(f16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
+FAULTS(f32_from_f16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)
 FAULTS(dropout_f32,
        (size_t n, uint64_t key, size_t offset, uint32_t threshold, float scale, const float *x,
         float *y),
@@ -284,6 +286,8 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(scale_add_f32)                                                                               \
     F(bf16_from_f32)                                                                               \
     F(f32_from_bf16)                                                                               \
+    F(f16_from_f32)                                                                                \
+    F(f32_from_f16)                                                                                \
     F(dropout_f32)                                                                                 \
     F(exp_f32)                                                                                     \
     F(tanh_f32)                                                                                    \

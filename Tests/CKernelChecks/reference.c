@@ -45,15 +45,17 @@ void ref_matmul(size_t m, size_t n, size_t k, const float *a, size_t ar, size_t 
  */
 
 double ref_sigmoid(double x) { return 1 / (1 + exp(-x)); }
-/* Eight bits of precision, fewer below 2^-126; at 2^128 infinity begins. */
-double ref_bfloat16(double x) {
+/* x with so many bits of precision, but no finer than 2^least; at 2^top infinity begins. */
+static double nearest(double x, int precision, int least, int top) {
     if (!isfinite(x) || x == 0) return x;
     int exponent;
     frexp(x, &exponent);
-    double unit = ldexp(1, exponent - 8 > -133 ? exponent - 8 : -133);
-    double nearest = rint(x / unit) * unit;
-    return fabs(nearest) < 0x1p128 ? nearest : copysign(INFINITY, x);
+    double unit = ldexp(1, exponent - precision > least ? exponent - precision : least);
+    double rounded = rint(x / unit) * unit;
+    return fabs(rounded) < ldexp(1, top) ? rounded : copysign(INFINITY, x);
 }
+double ref_bfloat16(double x) { return nearest(x, 8, -133, 128); }
+double ref_half(double x) { return nearest(x, 11, -24, 16); }
 double ref_relu(double x) { return x > 0 || isnan(x) ? x : 0; }
 double ref_relu_slope(double x) { return x > 0 ? 1 : 0; }
 double ref_relu2(double x) { return ref_relu(x) * ref_relu(x); }

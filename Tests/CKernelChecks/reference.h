@@ -32,6 +32,8 @@ double ref_silu(double x);
 double ref_silu_slope(double x);
 /* The nearest bfloat16 number, the even one of two. */
 double ref_bfloat16(double x);
+/* The same in IEEE half precision. */
+double ref_half(double x);
 
 /* ---- One row
  * --------------------------------------------------------------------------------------- */

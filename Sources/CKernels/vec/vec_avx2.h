@@ -46,6 +46,22 @@ MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
     v_store_bf16(lanes, a);
     memcpy(p, lanes, n * sizeof *p);
 }
+MG_INLINE v_f32 v_load_f16(const uint16_t *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
+}
+MG_INLINE v_f32 v_load_f16_n(const uint16_t *p, size_t n) {
+    uint16_t lanes[8] = {0};
+    memcpy(lanes, p, n * sizeof *p);
+    return v_load_f16(lanes);
+}
+MG_INLINE void v_store_f16(uint16_t *p, v_f32 a) {
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
+    uint16_t lanes[8];
+    v_store_f16(lanes, a);
+    memcpy(p, lanes, n * sizeof *p);
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm256_add_ps(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm256_sub_ps(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm256_mul_ps(a, b); }

@@ -41,6 +41,18 @@ MG_INLINE void v_store_bf16(uint16_t *p, v_f32 a) {
 MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
     _mm256_mask_storeu_epi16(p, v_first_lanes(n), v_narrow_bf16(a));
 }
+MG_INLINE v_f32 v_load_f16(const uint16_t *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+MG_INLINE v_f32 v_load_f16_n(const uint16_t *p, size_t n) {
+    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(v_first_lanes(n), p));
+}
+MG_INLINE void v_store_f16(uint16_t *p, v_f32 a) {
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
+    _mm256_mask_storeu_epi16(p, v_first_lanes(n), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm512_add_ps(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm512_sub_ps(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm512_mul_ps(a, b); }

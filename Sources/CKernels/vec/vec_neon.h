@@ -41,6 +41,22 @@ MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
     v_store_bf16(lanes, a);
     for (size_t i = 0; i < n; i++) p[i] = lanes[i];
 }
+MG_INLINE v_f32 v_load_f16(const uint16_t *p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
+}
+MG_INLINE v_f32 v_load_f16_n(const uint16_t *p, size_t n) {
+    uint16_t lanes[4] = {0};
+    for (size_t i = 0; i < n; i++) lanes[i] = p[i];
+    return v_load_f16(lanes);
+}
+MG_INLINE void v_store_f16(uint16_t *p, v_f32 a) {
+    vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a)));
+}
+MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
+    uint16_t lanes[4];
+    v_store_f16(lanes, a);
+    for (size_t i = 0; i < n; i++) p[i] = lanes[i];
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return vaddq_f32(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return vsubq_f32(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return vmulq_f32(a, b); }

@@ -30,6 +30,37 @@ MG_INLINE void v_store_bf16(uint16_t *p, v_f32 a) {
 MG_INLINE void v_store_bf16_n(uint16_t *p, v_f32 a, size_t n) {
     if (n) v_store_bf16(p, a);
 }
+MG_INLINE v_f32 v_load_f16(const uint16_t *p) {
+    uint32_t sign = (uint32_t)(*p & 0x8000) << 16, exponent = *p >> 10 & 31, fraction = *p & 0x3FF;
+    if (exponent == 0) return copysignf((float)fraction * 0x1p-24f, sign ? -1.0f : 1.0f);
+    uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
+    if (exponent == 31) bits = sign | 0x7F800000 | (fraction ? fraction << 13 | 0x400000 : 0);
+    float a;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+MG_INLINE v_f32 v_load_f16_n(const uint16_t *p, size_t n) { return n ? v_load_f16(p) : 0.0f; }
+MG_INLINE void v_store_f16(uint16_t *p, v_f32 a) {
+    uint32_t bits, half;
+    memcpy(&bits, &a, sizeof bits);
+    uint32_t size = bits & 0x7FFFFFFF, exponent = size >> 23;
+    if (size > 0x7F800000) { /* NaN */
+        half = 0x7E00 | (size >> 13 & 0x3FF);
+    } else if (exponent >= 127 + 16) { /* 2^16 and beyond */
+        half = 0x7C00;
+    } else if (exponent >= 127 - 14) { /* a carry may make it infinite */
+        half = (size - (112u << 23) + 0xFFF + (size >> 13 & 1)) >> 13;
+    } else if (exponent >= 127 - 25) { /* multiples of 2^-24 */
+        uint32_t fraction = (size & 0x7FFFFF) | 0x800000, cut = 126 - exponent;
+        half = (fraction + (1u << (cut - 1)) - 1 + (fraction >> cut & 1)) >> cut;
+    } else {
+        half = 0;
+    }
+    *p = (uint16_t)((bits >> 16 & 0x8000) | half);
+}
+MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
+    if (n) v_store_f16(p, a);
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return a - b; }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
