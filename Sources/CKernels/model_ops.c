@@ -15,6 +15,11 @@ typedef struct {
     float *dtable, *dpositions;
 } embedding_job;
 
+/* The position of row r. */
+static size_t embedding_position(const mg_embedding *e, size_t r) {
+    return (e->first ? e->first[r / e->time] : 0) + r % e->time;
+}
+
 static void embedding_forward_worker(void *argument, size_t worker, size_t workers) {
     const embedding_job *job = argument;
     const mg_embedding *e = job->e;
@@ -22,7 +27,7 @@ static void embedding_forward_worker(void *argument, size_t worker, size_t worke
     size_t c = e->width;
     mg_range rows = mg_share(e->batch * e->time, 1, worker, workers);
     for (size_t r = rows.first; r < rows.end; r++) {
-        size_t at = e->position + r % e->time;
+        size_t at = embedding_position(e, r);
         const float *row = job->quantized ? NULL : job->table + (size_t)e->tokens[r] * c;
         if (job->quantized) {
             f->dequantize_row(job->quantized, (size_t)e->tokens[r], job->y + r * c);
@@ -63,7 +68,7 @@ static void embedding_backward_worker(void *argument, size_t worker, size_t work
         float *row = job->dtable + (size_t)e->tokens[r] * e->width + columns.first;
         f->axpy_f32(n, e->scale, dy, row);
         if (job->dpositions) {
-            size_t at = e->position + r % e->time;
+            size_t at = embedding_position(e, r);
             f->axpy_f32(n, 1.0f, dy, job->dpositions + at * e->width + columns.first);
         }
     }

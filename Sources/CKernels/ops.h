@@ -27,6 +27,10 @@ static inline void mg_quantize_one(const mg_kernels *kernels, const float *x, co
                              to->scales + r);
 }
 
+static inline float *mg_scratch_of(const mg_context *context, size_t worker) {
+    return context->scratch + worker * context->scratch_per_worker;
+}
+
 static inline size_t mg_min(size_t a, size_t b) { return a < b ? a : b; }
 
 #endif

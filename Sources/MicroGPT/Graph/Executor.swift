@@ -24,11 +24,11 @@ final class Executor {
 
   /// Reserves the graph's memory.
   ///
-  /// `gradients` is needed for training graphs: a block like `parameters`. `matrices` and `caches`
-  /// are what the graph's tensors of these roles name by slot.
+  /// `gradients` is needed for training graphs: a block like `parameters`. `matrices` are what the
+  /// graph's tensors of that role name by slot.
   init(
     _ graph: Graph, compute: Compute, parameters: Arena, matrices: MatrixStore? = nil,
-    gradients gradientArena: Arena? = nil, caches: [Arena] = []
+    gradients gradientArena: Arena? = nil
   ) throws(MemoryError) {
     precondition(!graph.isTraining || gradientArena != nil, "training needs a gradient block")
     self.graph = graph
@@ -39,7 +39,7 @@ final class Executor {
     let needs = Executor.scratchNeeds(graph, compute.kernels)
     try compute.reserve(scratchPerWorker: needs.perWorker, shared: needs.shared)
     arena = try Arena(byteCount: plan.byteCount)
-    owners = [parameters] + (gradientArena.map { [$0] } ?? []) + caches
+    owners = [parameters] + (gradientArena.map { [$0] } ?? [])
     state = .allocate(capacity: 1)
     state.initialize(to: StepState())
     let count = graph.tensors.count
@@ -56,8 +56,6 @@ final class Executor {
         gradients[id] = gradientArena.map { $0.floats.baseAddress.unsafelyUnwrapped + offset }
       case .matrix(let slot):
         values[id] = matrices?.address(slot)
-      case .cache(let slot):
-        values[id] = caches[slot].base
       case .input, .constant, .activation:
         values[id] = plan.valueBlock[id].map { arena.base + plan.blocks[$0].offset }
         gradients[id] = plan.gradientBlock[id].map {
