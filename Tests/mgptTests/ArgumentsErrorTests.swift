@@ -194,6 +194,22 @@ import Testing
       #"mgpt train: bad value for --heads. Found ""# + String(repeating: "9", count: 60)
         + #"...", expected a whole number from 1 to 1024. Example: --heads 4"#),
     Case(
+      "a bias without a number", ["generate", "--model", "m", "--logit-bias", "e"],
+      #"mgpt generate: bad value for --logit-bias. Found "e", expected ID:X or TEXT:X with X from "#
+        + "-1000 to 1000, or -inf. Example: --logit-bias 17:-2.5"),
+    Case(
+      "no typical probability", ["generate", "--model", "m", "--typical-p", "0"],
+      #"mgpt generate: bad value for --typical-p. Found "0", expected a number above 0 and at "#
+        + "most 1. Example: --typical-p 0.95"),
+    Case(
+      "a large penalty", ["generate", "--model", "m", "--presence-penalty", "101"],
+      #"mgpt generate: bad value for --presence-penalty. Found "101", expected a number from "#
+        + "-100 to 100. Example: --presence-penalty 0.5"),
+    Case(
+      "too many log-probabilities", ["generate", "--model", "m", "--logprobs", "1001"],
+      #"mgpt generate: bad value for --logprobs. Found "1001", expected a whole number from 0 to "#
+        + "1000. Example: --logprobs 5"),
+    Case(
       "an empty stop text", ["generate", "--model", "m", "--stop="],
       #"mgpt generate: bad value for --stop. Found "", expected a text of at least one "#
         + "character. Example: --stop END"),

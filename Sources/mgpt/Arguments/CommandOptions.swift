@@ -12,6 +12,8 @@ protocol CommandOptions: Equatable, Sendable {
   static var positional: Option<Self>? { get }
   /// The options in the order of the help.
   static var sections: [OptionSection<Self>] { get }
+  /// Paragraphs below the options in the help.
+  static var notes: [String] { get }
 
   /// All options at their defaults.
   init()
@@ -49,8 +51,9 @@ enum Invocation: Equatable, Sendable {
 /// Every command, in the order of the help.
 var commandTypes: [any CommandOptions.Type] {
   [
-    DemoOptions.self, TrainOptions.self, GenerateOptions.self, EvalOptions.self,
-    InspectOptions.self, BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
+    DemoOptions.self, TrainOptions.self, GenerateOptions.self,
+    EvalOptions.self, InspectOptions.self, BenchOptions.self, CompletionsOptions.self,
+    HelpOptions.self,
   ]
 }
 
@@ -66,6 +69,7 @@ struct CommandDescription: Equatable, Sendable {
   let examples: [String]
   let positional: OptionDescription?
   let sections: [Section]
+  let notes: [String]
 
   /// The options of all sections.
   var options: [OptionDescription] { sections.flatMap(\.options) }
@@ -76,6 +80,7 @@ struct CommandDescription: Equatable, Sendable {
 
 extension CommandOptions {
   static var positional: Option<Self>? { nil }
+  static var notes: [String] { [] }
 
   static var description: CommandDescription {
     CommandDescription(
@@ -83,7 +88,7 @@ extension CommandOptions {
       sections: sections.map { section in
         CommandDescription.Section(
           title: section.title, options: section.options.map(\.description))
-      })
+      }, notes: notes)
   }
 }
 
