@@ -23,11 +23,11 @@ import Testing
     Case("misspelt command", ["trian"], #"mgpt: unknown command "trian". Did you mean train?"#),
     Case(
       "unknown command", ["frobnicate"],
-      #"mgpt: unknown command "frobnicate". Expected demo, train, generate, eval, inspect, "#
+      #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
         + "bench, completions or help. See mgpt --help"),
     Case(
       "empty command", [""],
-      #"mgpt: unknown command "". Expected demo, train, generate, eval, inspect, "#
+      #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
         + "bench, completions or help. See mgpt --help"),
     Case(
       "option before a command", ["--data", "x"],
@@ -41,8 +41,8 @@ import Testing
       "mgpt: two modes given. Found --train and --generate, expected one. Remove one of them"),
     Case(
       "unknown help topic", ["help", "trian"],
-      #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, eval, "#
-        + "inspect, bench, completions or help. Example: mgpt help train"),
+      #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
+        + "eval, inspect, bench, completions or help. Example: mgpt help train"),
     Case(
       "no shell", ["completions"],
       "mgpt completions: SHELL is missing. Expected bash, zsh or fish. "
@@ -81,11 +81,11 @@ import Testing
       #"mgpt train: unknown option "--a\n". See mgpt train --help"#),
     Case(
       "option of another command", ["eval", "--temperature", "1"],
-      "mgpt eval: unknown option --temperature. It belongs to mgpt generate. "
+      "mgpt eval: unknown option --temperature. It belongs to mgpt generate and chat. "
         + "See mgpt eval --help"),
     Case(
       "option of several other commands", ["inspect", "--seed", "1"],
-      "mgpt inspect: unknown option --seed. It belongs to mgpt demo, train and generate. "
+      "mgpt inspect: unknown option --seed. It belongs to mgpt demo, train, generate and chat. "
         + "See mgpt inspect --help"),
     Case(
       "flag with a value", ["train", "--json=yes"],
@@ -193,6 +193,14 @@ import Testing
       "a long value", ["train", "--heads", String(repeating: "9", count: 100)],
       #"mgpt train: bad value for --heads. Found ""# + String(repeating: "9", count: 60)
         + #"...", expected a whole number from 1 to 1024. Example: --heads 4"#),
+    Case(
+      "an unknown template", ["chat", "--model", "m", "--template", "llama"],
+      #"mgpt chat: bad value for --template. Found "llama", expected plain or chatml. "#
+        + "Example: --template plain"),
+    Case(
+      "nobody to talk with", ["chat"],
+      "mgpt chat: --model is missing. Expected the path of a file. "
+        + "Example: --model runs/names/best.safetensors"),
     Case(
       "a bias without a number", ["generate", "--model", "m", "--logit-bias", "e"],
       #"mgpt generate: bad value for --logit-bias. Found "e", expected ID:X or TEXT:X with X from "#

@@ -105,6 +105,22 @@ import Testing
     #expect(try parseCommandLine(words) == .generate(expected))
   }
 
+  @Test func everyChatOptionArrivesInItsField() throws {
+    let line = """
+      chat --model m --template chatml --system S --load c.json --max-tokens 9 --stop END \
+      --temperature 0 --top-k 4 --typical-p 0.8 --top-p 0.9 --min-p 0.1 --repetition-penalty 1.2 \
+      --presence-penalty 1 --frequency-penalty 2 --logit-bias 1:2 --seed 1 --threads 1
+      """
+    var expected = ChatOptions(
+      model: "m", template: .chatml, system: "S", load: "c.json", maxTokens: 9, stop: ["END"],
+      logitBias: [LogitBiasArgument(target: .id(1), value: 2)], seed: 1, threads: 1)
+    (expected.sampling.temperature, expected.sampling.topK) = (0, 4)
+    (expected.sampling.typicalP, expected.sampling.topP, expected.sampling.minP) = (0.8, 0.9, 0.1)
+    expected.sampling.repetitionPenalty = 1.2
+    (expected.sampling.presencePenalty, expected.sampling.frequencyPenalty) = (1, 2)
+    #expect(try parse(line) == .chat(expected))
+  }
+
   static let biases: [(String, LogitBiasArgument?)] = [
     ("17:-2.5", LogitBiasArgument(target: .id(17), value: -2.5)),
     ("0:1e1", LogitBiasArgument(target: .id(0), value: 10)),

@@ -8,4 +8,5 @@
 #include "mg_ops.h"
 #include "mg_pool.h"
 #include "mg_system.h"
+#include "mg_terminal.h"
 #endif

@@ -12,7 +12,7 @@ struct Candidates: ~Copyable {
   private let gaps: UnsafeMutablePointer<Float>
   /// exp(-gap): the probability relative to the best token's.
   private let weights: UnsafeMutablePointer<Float>
-  /// Of each token its probability, if `mass` was asked; of each candidate what typical-p orders by.
+  /// Each token's probability, if `mass` was asked; each candidate's place in typical-p's order.
   private let scratch: UnsafeMutablePointer<Float>
   private var threshold = MassThreshold()
 
@@ -35,7 +35,7 @@ struct Candidates: ~Copyable {
 
   mutating func removeAll() { count = 0 }
 
-  /// The sum of the probabilities of the tokens `start ..< end`, which `gather` then finds computed.
+  /// The sum of the probabilities of the tokens `start ..< end`; `gather` then finds them computed.
   mutating func mass(
     _ logits: UnsafePointer<Float>, _ start: Int, _ end: Int, _ scale: LogitScale
   ) -> Double {

@@ -72,7 +72,7 @@ public struct SamplingOptions: Sendable, Equatable {
 public struct LogitBias: Sendable, Equatable {
   /// The token; one that the vocabulary lacks has no effect.
   public var token: Int32
-  /// Added to its logit; -infinity means never. Several for one token add up.
+  /// Added to its logit, as are others for the same token; -infinity means never.
   public var value: Double
 
   /// Makes a bias.

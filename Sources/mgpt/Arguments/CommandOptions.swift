@@ -37,6 +37,7 @@ enum Invocation: Equatable, Sendable {
   case demo(DemoOptions)
   case train(TrainOptions)
   case generate(GenerateOptions)
+  case chat(ChatOptions)
   case eval(EvalOptions)
   case inspect(InspectOptions)
   case bench(BenchOptions)
@@ -51,7 +52,7 @@ enum Invocation: Equatable, Sendable {
 /// Every command, in the order of the help.
 var commandTypes: [any CommandOptions.Type] {
   [
-    DemoOptions.self, TrainOptions.self, GenerateOptions.self,
+    DemoOptions.self, TrainOptions.self, GenerateOptions.self, ChatOptions.self,
     EvalOptions.self, InspectOptions.self, BenchOptions.self, CompletionsOptions.self,
     HelpOptions.self,
   ]

@@ -1,5 +1,5 @@
-// Exactly which tokens a draw is among, against sorting in double precision, for vocabularies of one
-// block and of many, and for logits that put much, little or the same on each token.
+// Exactly which tokens a draw is among, against sorting in double precision, for vocabularies of
+// one block and of many, and for logits that put much, little or the same on each token.
 import Testing
 
 @testable import MicroGPT
