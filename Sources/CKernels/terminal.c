@@ -70,6 +70,7 @@ static void on_resize(int number) {
 
 /* The default action follows: at once for a fault, and when the handler returns for the others. */
 static void on_end(int number) {
+    if (atomic_load(&current_mode) == MG_TERMINAL_EDITING) send("\r\n"); /* behind the line */
     restore();
     signal(number, SIG_DFL);
     raise(number);
