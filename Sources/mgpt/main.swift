@@ -19,6 +19,7 @@ func run(_ invocation: Invocation) throws -> Int32 {
   case .demo(let options): return try runDemo(options)
   case .train(let options): return try runTrain(options)
   case .generate(let options): return try runGenerate(options)
+  case .chat(let options): return try runChat(options)
   case .eval(let options): return try runEval(options)
   case .inspect(let options): return try runInspect(options)
   case .quantize(let options): return try runQuantize(options)

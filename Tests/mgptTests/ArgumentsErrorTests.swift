@@ -23,11 +23,11 @@ import Testing
     Case("misspelt command", ["trian"], #"mgpt: unknown command "trian". Did you mean train?"#),
     Case(
       "unknown command", ["frobnicate"],
-      #"mgpt: unknown command "frobnicate". Expected demo, train, generate, eval, inspect, "#
+      #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
         + "quantize, dequantize, bench, completions or help. See mgpt --help"),
     Case(
       "empty command", [""],
-      #"mgpt: unknown command "". Expected demo, train, generate, eval, inspect, "#
+      #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
         + "quantize, dequantize, bench, completions or help. See mgpt --help"),
     Case(
       "option before a command", ["--data", "x"],
@@ -42,8 +42,9 @@ import Testing
       "mgpt: two modes given. Found --train and --generate, expected one. Remove one of them"),
     Case(
       "unknown help topic", ["help", "trian"],
-      #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, eval, "#
-        + "inspect, quantize, dequantize, bench, completions or help. Example: mgpt help train"),
+      #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
+        + "eval, inspect, quantize, dequantize, bench, completions or help. "#
+        + "Example: mgpt help train"),
     Case(
       "no shell", ["completions"],
       "mgpt completions: SHELL is missing. Expected bash, zsh or fish. "
@@ -82,11 +83,11 @@ import Testing
       #"mgpt train: unknown option "--a\n". See mgpt train --help"#),
     Case(
       "option of another command", ["eval", "--temperature", "1"],
-      "mgpt eval: unknown option --temperature. It belongs to mgpt generate. "
+      "mgpt eval: unknown option --temperature. It belongs to mgpt generate and chat. "
         + "See mgpt eval --help"),
     Case(
       "option of several other commands", ["inspect", "--seed", "1"],
-      "mgpt inspect: unknown option --seed. It belongs to mgpt demo, train and generate. "
+      "mgpt inspect: unknown option --seed. It belongs to mgpt demo, train, generate and chat. "
         + "See mgpt inspect --help"),
     Case(
       "flag with a value", ["train", "--json=yes"],
@@ -194,6 +195,30 @@ import Testing
       "a long value", ["train", "--heads", String(repeating: "9", count: 100)],
       #"mgpt train: bad value for --heads. Found ""# + String(repeating: "9", count: 60)
         + #"...", expected a whole number from 1 to 1024. Example: --heads 4"#),
+    Case(
+      "an unknown template", ["chat", "--model", "m", "--template", "llama"],
+      #"mgpt chat: bad value for --template. Found "llama", expected plain or chatml. "#
+        + "Example: --template plain"),
+    Case(
+      "nobody to talk with", ["chat"],
+      "mgpt chat: --model is missing. Expected the path of a file. "
+        + "Example: --model runs/names/best.safetensors"),
+    Case(
+      "a bias without a number", ["generate", "--model", "m", "--logit-bias", "e"],
+      #"mgpt generate: bad value for --logit-bias. Found "e", expected ID:X or TEXT:X with X from "#
+        + "-1000 to 1000, or -inf. Example: --logit-bias 17:-2.5"),
+    Case(
+      "no typical probability", ["generate", "--model", "m", "--typical-p", "0"],
+      #"mgpt generate: bad value for --typical-p. Found "0", expected a number above 0 and at "#
+        + "most 1. Example: --typical-p 0.95"),
+    Case(
+      "a large penalty", ["generate", "--model", "m", "--presence-penalty", "101"],
+      #"mgpt generate: bad value for --presence-penalty. Found "101", expected a number from "#
+        + "-100 to 100. Example: --presence-penalty 0.5"),
+    Case(
+      "too many log-probabilities", ["generate", "--model", "m", "--logprobs", "1001"],
+      #"mgpt generate: bad value for --logprobs. Found "1001", expected a whole number from 0 to "#
+        + "1000. Example: --logprobs 5"),
     Case(
       "an empty stop text", ["generate", "--model", "m", "--stop="],
       #"mgpt generate: bad value for --stop. Found "", expected a text of at least one "#

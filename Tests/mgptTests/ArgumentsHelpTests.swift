@@ -16,6 +16,7 @@ import Testing
         demo                    Train on given names and invent new ones
         train                   Train a model on a text file
         generate                Write text with a trained model
+        chat                    Talk with a trained model
         eval                    Measure the loss of a model on a whole text
         inspect                 Show what a checkpoint contains
         bench                   Measure speed against the peak of this machine

@@ -82,13 +82,63 @@ import Testing
   @Test func everyGenerateOptionArrivesInItsField() throws {
     let arguments = """
       generate --model m --max-tokens 9 --temperature 0 --top-k 40 --top-p 0.9 --min-p 0.1 \
-      --repetition-penalty 1.2 --num-samples 3 --stop END --stop=--- --seed 1 --threads 1
+      --typical-p 0.8 --repetition-penalty 1.2 --presence-penalty -0.5 --frequency-penalty 0.25 \
+      --logit-bias 17:-2.5 --logit-bias=e:-inf --logprobs 5 --logprobs-out l.jsonl \
+      --num-samples 3 --stop END --stop=--- --seed 1 --threads 1
       """
-    let expected = GenerateOptions(
+    var expected = GenerateOptions(
       model: "m", prompt: "a b", maxTokens: 9, stop: ["END", "---"], numSamples: 3,
-      temperature: 0, topK: 40, topP: 0.9, minP: 0.1, repetitionPenalty: 1.2, seed: 1, threads: 1)
+      logProbabilities: 5, logProbabilitiesFile: "l.jsonl", seed: 1, threads: 1)
+    expected.sampling.temperature = 0
+    expected.sampling.topK = 40
+    expected.sampling.topP = 0.9
+    expected.sampling.minP = 0.1
+    expected.sampling.typicalP = 0.8
+    expected.sampling.repetitionPenalty = 1.2
+    expected.sampling.presencePenalty = -0.5
+    expected.sampling.frequencyPenalty = 0.25
+    expected.logitBias = [
+      LogitBiasArgument(target: .id(17), value: -2.5),
+      LogitBiasArgument(target: .text("e"), value: -.infinity),
+    ]
     let words = arguments.split(separator: " ").map(String.init) + ["--prompt", "a b"]
     #expect(try parseCommandLine(words) == .generate(expected))
+  }
+
+  @Test func everyChatOptionArrivesInItsField() throws {
+    let line = """
+      chat --model m --template chatml --system S --load c.json --max-tokens 9 --stop END \
+      --temperature 0 --top-k 4 --typical-p 0.8 --top-p 0.9 --min-p 0.1 --repetition-penalty 1.2 \
+      --presence-penalty 1 --frequency-penalty 2 --logit-bias 1:2 --seed 1 --threads 1
+      """
+    var expected = ChatOptions(
+      model: "m", template: .chatml, system: "S", load: "c.json", maxTokens: 9, stop: ["END"],
+      logitBias: [LogitBiasArgument(target: .id(1), value: 2)], seed: 1, threads: 1)
+    (expected.sampling.temperature, expected.sampling.topK) = (0, 4)
+    (expected.sampling.typicalP, expected.sampling.topP, expected.sampling.minP) = (0.8, 0.9, 0.1)
+    expected.sampling.repetitionPenalty = 1.2
+    (expected.sampling.presencePenalty, expected.sampling.frequencyPenalty) = (1, 2)
+    #expect(try parse(line) == .chat(expected))
+  }
+
+  static let biases: [(String, LogitBiasArgument?)] = [
+    ("17:-2.5", LogitBiasArgument(target: .id(17), value: -2.5)),
+    ("0:1e1", LogitBiasArgument(target: .id(0), value: 10)),
+    ("e:-inf", LogitBiasArgument(target: .text("e"), value: -.infinity)),
+    ("::3", LogitBiasArgument(target: .text(":"), value: 3)),
+    (" the:3", LogitBiasArgument(target: .text(" the"), value: 3)),
+    ("\"7\":3", LogitBiasArgument(target: .text("7"), value: 3)),
+    ("\"\"\":3", LogitBiasArgument(target: .text("\""), value: 3)),
+    ("\":3", LogitBiasArgument(target: .text("\""), value: 3)),
+    ("\"\":3", LogitBiasArgument(target: .text("\"\""), value: 3)),
+    ("-1:3", LogitBiasArgument(target: .text("-1"), value: 3)),
+    ("", nil), ("e", nil), (":3", nil), ("e:", nil), ("e:x", nil), ("e:inf", nil), ("e:nan", nil),
+    ("e:1001", nil), ("99999999999999999999:1", nil),
+  ]
+
+  @Test(arguments: biases.indices) func logitBiases(_ index: Int) {
+    let (text, expected) = Self.biases[index]
+    #expect(ValueType.logitBias.parse(text) == expected, "\(text)")
   }
 
   @Test func smallerCommands() throws {

@@ -46,6 +46,34 @@ import Testing
     #expect(stopped.output.trimmed == expected?.trimmed)
   }
 
+  @Test func tellsLogProbabilities() throws {
+    let here = try trained()
+    let model = "generate --model text --prompt The --max-tokens 9 --seed 2 "
+    let plain = try here.mgpt(model)
+    let lines = try here.mgpt(model + "--logprobs 3")
+    #expect(lines.code == 0 && lines.lines.count == 9)
+    let tokens = try lines.lines.map { try JSON.parse(Array($0.utf8)) }
+    #expect("The" + tokens.compactMap { $0["text"]?.stringValue }.joined() + "\n" == plain.output)
+    #expect(
+      tokens[8].objectValue?.map(\.key) == ["sample", "index", "id", "text", "logprob", "top"])
+    #expect(tokens[8]["index"] == 8 && tokens[8]["sample"] == 0)
+    #expect(tokens[0]["top"]?.arrayValue?.count == 3)
+    #expect((tokens[0]["logprob"]?.doubleValue ?? 1) <= 0)
+    // In a file they leave the text alone.
+    let beside = try here.mgpt(model + "--logprobs-out l.jsonl --num-samples 2")
+    #expect(beside.output.hasPrefix(plain.output))
+    #expect(here.text("l.jsonl").split(separator: "\n").count == 18)
+    #expect(here.text("l.jsonl").contains(#""sample":1,"index":0,"#))
+    #expect(here.text("l.jsonl").contains(#""top":[]}"#))
+    let nowhere = try here.mgpt(model + "--logprobs-out none/l.jsonl")
+    #expect(nowhere.code == 73 && nowhere.output == "", "\(nowhere.error)")
+    // A forbidden token never comes, nor does anything but the one that is wanted.
+    let forbidden = try here.mgpt(model + "--logit-bias e:-inf --temperature 50 --max-tokens 200")
+    #expect(!forbidden.output.dropFirst(3).contains("e"))
+    let forced = try here.mgpt(model + "--logit-bias x:900")
+    #expect(forced.output == "Thexxxxxxxxx\n")
+  }
+
   @Test func generatesSeveralDocuments() throws {
     let here = try trained()
     let run = try here.mgpt("generate --model names --num-samples 5 --seed 3 --max-tokens 20")
@@ -89,7 +117,9 @@ import Testing
     #expect(!run.output.contains("optimizer.moment"))
   }
 
-  @Test(arguments: ["demo", "train", "generate", "eval", "inspect", "bench", "completions", "help"])
+  @Test(arguments: [
+    "demo", "train", "generate", "chat", "eval", "inspect", "bench", "completions", "help",
+  ])
   func helps(_ command: String) throws {
     let here = try Workspace()
     let run = try here.mgpt([command, "--help"])

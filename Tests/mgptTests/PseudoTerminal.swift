@@ -36,6 +36,19 @@ final class PseudoTerminal {
 
   deinit { close(descriptor) }
 
+  /// What a person types.
+  func type(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = write(descriptor, bytes, bytes.count)
+  }
+
+  /// Whether the terminal collects lines and echoes them, as it does for a shell.
+  var isCooked: Bool {
+    var settings = termios()
+    let flags = tcflag_t(ICANON | ECHO | ISIG)
+    return tcgetattr(descriptor, &settings) == 0 && settings.c_lflag & flags == flags
+  }
+
   /// What was written to it so far.
   var screen: String { String(decoding: bytes, as: UTF8.self) }
   private var bytes: [UInt8] = []

@@ -10,4 +10,5 @@
 #include "mg_ops.h"
 #include "mg_pool.h"
 #include "mg_system.h"
+#include "mg_terminal.h"
 #endif

@@ -10,6 +10,8 @@ public struct GenerationOptions: Sendable, Equatable {
   public var stop: [String] = []
   /// Where the random numbers start; the same seed gives the same text.
   public var seed: UInt64 = 1
+  /// Most probable tokens to report with each generated one; nil for no probabilities at all.
+  public var logProbabilities: Int?
 
   /// The defaults.
   public init() {}
@@ -54,7 +56,8 @@ public final class TextGenerator {
 
   /// Continues `prompt`.
   ///
-  /// `emit` receives pieces of whole UTF-8 characters as they come and answers whether to go on.
+  /// `emit` receives pieces of whole UTF-8 characters as they come and answers whether to go on;
+  /// `onToken` receives each token.
   ///
   /// A model of documents sees its begin token in front of every prompt and stops at its end token.
   /// One of a stream has never seen either: an empty prompt starts there as if after a line break.
@@ -62,19 +65,28 @@ public final class TextGenerator {
   /// seed.
   public func generate(
     prompt: [UInt8], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
-    clock: () -> Double, emit: (UnsafeBufferPointer<UInt8>) -> Bool
+    clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
+    emit: (UnsafeBufferPointer<UInt8>) -> Bool
+  ) throws -> GenerationResult {
+    try generate(
+      tokens: promptTokens(prompt, layout), layout: layout, options: options, sample: sample,
+      clock: clock, onToken: onToken, emit: emit)
+  }
+
+  /// Continues a sequence of tokens, of which there must be one at least.
+  ///
+  /// A sequence that begins as the one before did, such as a conversation with its next turn, is
+  /// to be given as a whole: what the cache holds of it is the decoder's business.
+  public func generate(
+    tokens: [Int32], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
+    clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
+    emit: (UnsafeBufferPointer<UInt8>) -> Bool
   ) throws -> GenerationResult {
     try options.sampling.validate()
-    let tokens = try promptTokens(prompt, layout)
-    var sampler = Sampler(
-      options.sampling, vocabularySize: tokenizer.vocabularySize,
-      generator: RandomGenerator(
-        seed: options.seed, stream: RandomStream.sampling &+ UInt64(sample) << 8))
-    for token in tokens { sampler.observe(token) }
-    sampler.ban(tokenizer.unknownToken)
-    sampler.ban(tokenizer.beginToken)
-    if layout == .stream { sampler.ban(tokenizer.endToken) }
-
+    var sampler = makeSampler(tokens, layout, options, sample)
+    var probabilities = options.logProbabilities.map {
+      LogProbabilities(vocabularySize: tokenizer.vocabularySize, alternativeCount: $0)
+    }
     var output = TextOutput(stop: options.stop)
     let start = clock()
     decoder.reset()
@@ -83,8 +95,10 @@ public final class TextGenerator {
     var end = GenerationResult.End.maxTokens
     var count = 0
     while count < options.maxTokens {
+      probabilities?.read(logits)
       let token = sampler.draw(logits)
       count += 1
+      onToken(probabilities?.report(token) ?? GeneratedToken(token: token))
       if token == tokenizer.endToken {
         end = .endToken
         break
@@ -108,6 +122,20 @@ public final class TextGenerator {
     return GenerationResult(
       end: end, promptTokenCount: tokens.count, tokenCount: count,
       prefillSeconds: prefilled - start, decodeSeconds: clock() - prefilled)
+  }
+
+  private func makeSampler(
+    _ prompt: [Int32], _ layout: CorpusLayout, _ options: GenerationOptions, _ sample: Int
+  ) -> Sampler {
+    var sampler = Sampler(
+      options.sampling, vocabularySize: tokenizer.vocabularySize,
+      generator: RandomGenerator(
+        seed: options.seed, stream: RandomStream.sampling &+ UInt64(sample) << 8))
+    for token in prompt { sampler.observePrompt(token) }
+    sampler.ban(tokenizer.unknownToken)
+    sampler.ban(tokenizer.beginToken)
+    if layout == .stream { sampler.ban(tokenizer.endToken) }
+    return sampler
   }
 
   private func promptTokens(_ prompt: [UInt8], _ layout: CorpusLayout) throws -> [Int32] {

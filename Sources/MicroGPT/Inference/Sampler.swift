@@ -1,84 +1,77 @@
-// From logits to a token: what may be drawn, and the draw, in place and without allocation. The
-// order of the steps is documented at `SamplingOptions`.
-
-/// How the next token is chosen.
-///
-/// Applied in this order: repetition penalty on logits, temperature, softmax, then the sets of
-/// top-k, top-p and min-p, each on the probabilities that the one before left, then one draw.
-/// Temperature 0 takes the most probable token and ignores the rest, the penalty excepted.
-public struct SamplingOptions: Sendable, Equatable {
-  /// Divides the logits; 0 is greedy.
-  public var temperature = 0.8
-  /// Keep the k most probable tokens; 0 for all.
-  public var topK = 0
-  /// Keep the smallest set whose probability reaches p.
-  ///
-  /// *Source*: Holtzman et al. 2019, arXiv 1904.09751.
-  public var topP = 1.0
-  /// Keep tokens at least this fraction as probable as the best.
-  ///
-  /// *Source*: Nguyen et al. 2024, arXiv 2407.01082.
-  public var minP = 0.0
-  /// Divides positive and multiplies negative logits of tokens already seen; 1 for none.
-  ///
-  /// *Source*: Keskar et al. 2019, arXiv 1909.05858.
-  public var repetitionPenalty = 1.0
-
-  /// The defaults: temperature 0.8, nothing cut off, no penalty.
-  public init() {}
-
-  /// Throws the first option that is out of range, in the words of the flags.
-  public func validate() throws(ConfigurationError) {
-    let reals: [(String, Double, ClosedRange<Double>, String)] = [
-      ("--temperature", temperature, 0...1000, "0 to 1000"),
-      ("--top-p", topP, 0...1, "0 to 1"),
-      ("--min-p", minP, 0...1, "0 to 1"),
-      ("--repetition-penalty", repetitionPenalty, 0.01...100, "0.01 to 100"),
-    ]
-    for (name, value, range, words) in reals where !range.contains(value) {
-      throw .outOfRange(option: name, found: "\(value)", range: words)
-    }
-    if topK < 0 { throw .outOfRange(option: "--top-k", found: "\(topK)", range: "0 (all) up") }
-  }
-}
+// From logits to a token: penalties, biases, what may be drawn, and the draw, in place and without
+// allocation. The order of the steps is documented at `SamplingOptions`.
 
 /// Draws tokens from logits.
 ///
 /// Owns its work space: a draw allocates nothing.
+///
+/// *Cost*: at a vocabulary of 50 257, on one core of an AMD EPYC (Zen 4): 6 us greedy, 18 us with
+/// top-k 40, 105 us with nothing cut off, 255 us with top-p 0.95 of flat logits, the worst case.
+/// SamplerTimeTests measures it.
 struct Sampler: ~Copyable {
   let options: SamplingOptions
   var generator: RandomGenerator
   private let vocabularySize: Int
-  private let probabilities: UnsafeMutablePointer<Float>
-  /// Candidate token ids, most probable first once sorted.
-  private let candidates: UnsafeMutablePointer<Int32>
-  /// How often each token has been seen, for the penalty.
-  private let seen: UnsafeMutablePointer<Bool>
-  /// Tokens that must never come: at most the tokenizer's three special ones.
+  /// After a draw, what it was among.
+  private(set) var candidates: Candidates
+  private var threshold = MassThreshold()
+  /// How often each token is in the answer; -1 where it is in neither prompt nor answer.
+  private let counts: UnsafeMutablePointer<Int32>
+  /// The tokens of prompt and answer, each once, for the penalties.
+  private let seen: UnsafeMutablePointer<Int32>
+  private var seenCount = 0
+  /// Tokens that must never come: the tokenizer's special ones, and those of bias -infinity.
   private var banned: [Int32] = []
+  /// The largest logit of each block of tokens; later its gap.
+  private let blocks: UnsafeMutablePointer<Float>
+  private let blockCount: Int
+  /// One for each block: what `threshold` counts with.
+  private let ones: UnsafeMutablePointer<Float>
+
+  /// Tokens whose largest logit decides whether any of them is looked at again.
+  private static let blockSize = 64
 
   init(_ options: SamplingOptions, vocabularySize: Int, generator: RandomGenerator) {
     self.options = options
     self.generator = generator
     self.vocabularySize = vocabularySize
-    probabilities = .allocate(capacity: vocabularySize)
-    candidates = .allocate(capacity: vocabularySize)
+    // One more: a candidate is written before it is known to be one.
+    candidates = Candidates(capacity: vocabularySize + 1)
+    counts = .allocate(capacity: vocabularySize)
+    counts.initialize(repeating: -1, count: vocabularySize)
     seen = .allocate(capacity: vocabularySize)
-    seen.initialize(repeating: false, count: vocabularySize)
+    blockCount = (vocabularySize + Sampler.blockSize - 1) / Sampler.blockSize
+    blocks = .allocate(capacity: blockCount)
+    ones = .allocate(capacity: blockCount)
+    ones.initialize(repeating: 1, count: blockCount)
+    for bias in options.logitBias where bias.value == -.infinity { ban(bias.token) }
   }
 
   deinit {
-    probabilities.deallocate()
-    candidates.deallocate()
+    counts.deallocate()
     seen.deallocate()
+    blocks.deallocate()
+    ones.deallocate()
   }
 
-  /// Marks a token of the prompt or of the answer, for the repetition penalty.
-  mutating func observe(_ token: Int32) { seen[Int(token)] = true }
+  /// Takes note of a token of the prompt, for the repetition penalty.
+  mutating func observePrompt(_ token: Int32) { note(token, adding: 0) }
+
+  /// Takes note of a token of the answer, for all penalties.
+  mutating func observe(_ token: Int32) { note(token, adding: 1) }
+
+  private mutating func note(_ token: Int32, adding count: Int32) {
+    if counts[Int(token)] < 0 {
+      counts[Int(token)] = 0
+      seen[seenCount] = token
+      seenCount += 1
+    }
+    counts[Int(token)] += count
+  }
 
   /// Excludes a token, if there is one, from every draw.
   mutating func ban(_ token: Int32?) {
-    if let token { banned.append(token) }
+    if let token, (0..<vocabularySize).contains(Int(token)) { banned.append(token) }
   }
 
   /// The next token; changes the logits.
@@ -86,30 +79,78 @@ struct Sampler: ~Copyable {
   /// Never one of probability zero or that is banned; if no logit of the others is a number, the
   /// first of them.
   mutating func draw(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
+    penalize(logits)
+    for i in 0..<options.logitBias.count {
+      let bias = options.logitBias[i]
+      if (0..<vocabularySize).contains(Int(bias.token)) {
+        logits[Int(bias.token)] += Float(bias.value)
+      }
+    }
     // Not -infinity: all others may be that, and would then be no better.
     for i in 0..<banned.count { logits[Int(banned[i])] = .nan }
-    penalize(logits)
-    guard let best = largest(logits) else { return firstAllowed }
-    if options.temperature == 0 { return best }
-    exponentiate(logits, top: logits[Int(best)])
-    return pick(keptCount: narrow(best))
+    let top = scan(logits)
+    if options.temperature == 0 { return first(logits, equalTo: top) ?? firstAllowed }
+    narrow(logits, LogitScale(top: top, inverse: Float(1 / options.temperature)))
+    return candidates.count == 0 ? firstAllowed : candidates.pick(generator.nextUniform())
   }
 
   private func penalize(_ logits: UnsafeMutablePointer<Float>) {
-    let penalty = Float(options.repetitionPenalty)
-    if penalty == 1 { return }
-    for i in 0..<vocabularySize where seen[i] {
-      logits[i] = logits[i] > 0 ? logits[i] / penalty : logits[i] * penalty
+    let repetition = Float(options.repetitionPenalty)
+    let presence = Float(options.presencePenalty)
+    let frequency = Float(options.frequencyPenalty)
+    if repetition == 1 && presence == 0 && frequency == 0 { return }
+    for i in 0..<seenCount {
+      let token = Int(seen[i])
+      let z = logits[token] > 0 ? logits[token] / repetition : logits[token] * repetition
+      let count = counts[token]
+      logits[token] = count > 0 ? z - presence - frequency * Float(count) : z
     }
   }
 
-  /// The token of the largest logit, the first of equals; nil if all are NaN.
-  private func largest(_ logits: UnsafeMutablePointer<Float>) -> Int32? {
-    var best = -1
-    for i in 0..<vocabularySize where !logits[i].isNaN {
-      if best < 0 || logits[i] > logits[best] { best = i }
+  /// Puts the largest logit of each block in `blocks`; returns the largest of all.
+  ///
+  /// -infinity stands for a block of NaN too. *Cost*: the only pass that greedy sampling makes.
+  private func scan(_ logits: UnsafePointer<Float>) -> Float {
+    var top = -Float.infinity
+    for block in 0..<blockCount {
+      let start = block * Sampler.blockSize
+      let largest = largestLogit(logits, start, min(start + Sampler.blockSize, vocabularySize))
+      blocks[block] = largest
+      if largest > top { top = largest }
     }
-    return best < 0 ? nil : Int32(best)
+    return top
+  }
+
+  /// Four maxima side by side; comparisons with NaN are false, so that NaN never wins.
+  private func largestLogit(_ z: UnsafePointer<Float>, _ start: Int, _ end: Int) -> Float {
+    let none = -Float.infinity
+    var (a, b, c, d) = (none, none, none, none)
+    var i = start
+    while i &+ 4 <= end {
+      a = z[i] > a ? z[i] : a
+      b = z[i &+ 1] > b ? z[i &+ 1] : b
+      c = z[i &+ 2] > c ? z[i &+ 2] : c
+      d = z[i &+ 3] > d ? z[i &+ 3] : d
+      i &+= 4
+    }
+    while i < end {
+      a = z[i] > a ? z[i] : a
+      i &+= 1
+    }
+    a = b > a ? b : a
+    c = d > c ? d : c
+    return c > a ? c : a
+  }
+
+  /// The first token whose logit is `top`; nil if all are NaN.
+  private func first(_ logits: UnsafePointer<Float>, equalTo top: Float) -> Int32? {
+    for block in 0..<blockCount where blocks[block] == top {
+      let start = block * Sampler.blockSize
+      for i in start..<min(start + Sampler.blockSize, vocabularySize) where logits[i] == top {
+        return Int32(i)
+      }
+    }
+    return nil
   }
 
   private var firstAllowed: Int32 {
@@ -118,82 +159,57 @@ struct Sampler: ~Copyable {
     return token
   }
 
-  /// Probabilities relative to the best token's: exp((z - top) / temperature), NaN as 0.
-  private func exponentiate(_ logits: UnsafeMutablePointer<Float>, top: Float) {
-    let scale = 1 / options.temperature
-    for i in 0..<vocabularySize {
-      let p = logits[i] == top ? 1 : exponential(Double(logits[i] - top) * scale)
-      probabilities[i] = p.isFinite ? Float(p) : 0
+  /// Leaves in `candidates` the tokens that may be drawn, with their probabilities.
+  private mutating func narrow(_ logits: UnsafePointer<Float>, _ scale: LogitScale) {
+    for block in 0..<blockCount { blocks[block] = scale.gap(blocks[block]) }
+    let o = options
+    let needsTotal = o.topK == 0 && o.typicalP == 1 && o.topP < 1
+    let total = needsTotal ? mass(logits, scale) : 0
+    gather(logits, scale, limit: limit(total))
+    if o.topK > 0 { candidates.keepMostProbable(o.topK) }
+    if !needsTotal { candidates.weigh() }
+    if o.typicalP < 1 { candidates.keepTypical(o.typicalP) }
+    if o.topP < 1 {
+      candidates.keepTop(mass: o.topP * (needsTotal ? total : candidates.total()))
+    }
+    if o.minP > 0 { candidates.keepAtLeast(o.minP) }
+  }
+
+  /// A gap beyond which no token can be chosen, cheap to find and often close.
+  private mutating func limit(_ total: Double) -> Float {
+    if options.topK > 0 && options.topK < blockCount {
+      // Each of the k blocks with the largest maxima has a token as probable as the last of them.
+      let found = threshold.find(blocks, ones, blockCount, mass: Double(options.topK))
+      return min(Float(bitPattern: found.key), LogitScale.limit)
+    }
+    if total > 0 && options.topP < 1 {
+      // All tokens below (1 - p) total / V together have less than (1 - p) total.
+      let tail = (1 - options.topP) * total / Double(vocabularySize)
+      // A little more, for the rounding of the sums.
+      return min(Float(-logarithm(tail) * 1.0001 + 0.001), LogitScale.limit)
+    }
+    return LogitScale.limit
+  }
+
+  private mutating func gather(
+    _ logits: UnsafePointer<Float>, _ scale: LogitScale, limit: Float
+  ) {
+    candidates.removeAll()
+    for block in 0..<blockCount where blocks[block] <= limit {
+      let start = block * Sampler.blockSize
+      candidates.gather(
+        logits, start, min(start + Sampler.blockSize, vocabularySize), scale, limit: limit)
     }
   }
 
-  /// Moves the tokens that may be drawn to the front of `candidates`; returns how many.
-  private func narrow(_ best: Int32) -> Int {
-    let floor = Float(options.minP)
-    var count = 0
-    let sorted = (options.topK > 0 && options.topK < vocabularySize) || options.topP < 1
-    for i in 0..<vocabularySize where probabilities[i] > 0 && (sorted || probabilities[i] >= floor)
-    {
-      candidates[count] = Int32(i)
-      count += 1
-    }
-    guard sorted else { return count }
-    sortCandidates(count)
-    if options.topK > 0 { count = min(count, options.topK) }
-    if options.topP < 1 {
-      var total = 0.0
-      for i in 0..<count { total += Double(probabilities[Int(candidates[i])]) }
-      var sum = 0.0
-      var kept = 0
-      while kept < count && (kept == 0 || sum < options.topP * total) {
-        sum += Double(probabilities[Int(candidates[kept])])
-        kept += 1
-      }
-      count = kept
-    }
-    while count > 1 && probabilities[Int(candidates[count - 1])] < floor { count -= 1 }
-    return count
-  }
-
-  /// Heap sort: descending probability, ascending id among equals; in place, no allocation.
-  private func sortCandidates(_ count: Int) {
-    func precedes(_ a: Int32, _ b: Int32) -> Bool {
-      let (p, q) = (probabilities[Int(a)], probabilities[Int(b)])
-      return p == q ? a < b : p > q
-    }
-    func sink(_ start: Int, _ end: Int) {
-      var root = start
-      while 2 * root + 1 < end {
-        var child = 2 * root + 1
-        if child + 1 < end && precedes(candidates[child], candidates[child + 1]) { child += 1 }
-        if precedes(candidates[child], candidates[root]) { return }
-        (candidates[root], candidates[child]) = (candidates[child], candidates[root])
-        root = child
-      }
-    }
-    if count < 2 { return }
-    // Not over reversed ranges and arrays: their iterators allocate in debug builds.
-    var start = count / 2
-    while start > 0 {
-      start -= 1
-      sink(start, count)
-    }
-    var end = count
-    while end > 1 {
-      end -= 1
-      (candidates[0], candidates[end]) = (candidates[end], candidates[0])
-      sink(0, end)
-    }
-  }
-
-  private mutating func pick(keptCount count: Int) -> Int32 {
+  /// The sum of the probabilities of all tokens, relative to the best one's.
+  private mutating func mass(_ logits: UnsafePointer<Float>, _ scale: LogitScale) -> Double {
     var total = 0.0
-    for i in 0..<count { total += Double(probabilities[Int(candidates[i])]) }
-    var left = generator.nextUniform() * total
-    for i in 0..<count {
-      left -= Double(probabilities[Int(candidates[i])])
-      if left < 0 { return candidates[i] }
+    for block in 0..<blockCount where blocks[block] <= LogitScale.limit {
+      let start = block * Sampler.blockSize
+      let end = min(start + Sampler.blockSize, vocabularySize)
+      total += candidates.mass(logits, start, end, scale)
     }
-    return candidates[max(count - 1, 0)]
+    return total
   }
 }

@@ -12,6 +12,8 @@ protocol CommandOptions: Equatable, Sendable {
   static var positional: Option<Self>? { get }
   /// The options in the order of the help.
   static var sections: [OptionSection<Self>] { get }
+  /// Paragraphs below the options in the help.
+  static var notes: [String] { get }
 
   /// All options at their defaults.
   init()
@@ -35,6 +37,7 @@ enum Invocation: Equatable, Sendable {
   case demo(DemoOptions)
   case train(TrainOptions)
   case generate(GenerateOptions)
+  case chat(ChatOptions)
   case eval(EvalOptions)
   case inspect(InspectOptions)
   case quantize(QuantizeOptions)
@@ -51,9 +54,9 @@ enum Invocation: Equatable, Sendable {
 /// Every command, in the order of the help.
 var commandTypes: [any CommandOptions.Type] {
   [
-    DemoOptions.self, TrainOptions.self, GenerateOptions.self, EvalOptions.self,
-    InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self, BenchOptions.self,
-    CompletionsOptions.self, HelpOptions.self,
+    DemoOptions.self, TrainOptions.self, GenerateOptions.self, ChatOptions.self,
+    EvalOptions.self, InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self,
+    BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
   ]
 }
 
@@ -69,6 +72,7 @@ struct CommandDescription: Equatable, Sendable {
   let examples: [String]
   let positional: OptionDescription?
   let sections: [Section]
+  let notes: [String]
 
   /// The options of all sections.
   var options: [OptionDescription] { sections.flatMap(\.options) }
@@ -79,6 +83,7 @@ struct CommandDescription: Equatable, Sendable {
 
 extension CommandOptions {
   static var positional: Option<Self>? { nil }
+  static var notes: [String] { [] }
 
   static var description: CommandDescription {
     CommandDescription(
@@ -86,7 +91,7 @@ extension CommandOptions {
       sections: sections.map { section in
         CommandDescription.Section(
           title: section.title, options: section.options.map(\.description))
-      })
+      }, notes: notes)
   }
 }
 

@@ -1,7 +1,9 @@
 // The options of `mgpt generate`. Not here: the sampling itself.
 
+import MicroGPT
+
 /// What `mgpt generate` was asked to do.
-struct GenerateOptions: ThreadedOptions, SeededOptions, ModelOptions {
+struct GenerateOptions: ThreadedOptions, SeededOptions, ModelOptions, SampledOptions {
   /// Checkpoint; always given.
   var model: String?
   /// Text to continue; nil starts at the beginning of a text.
@@ -10,16 +12,12 @@ struct GenerateOptions: ThreadedOptions, SeededOptions, ModelOptions {
   /// Each ends the sample where it appears; never empty texts.
   var stop: [String] = []
   var numSamples = 1
-  /// 0 takes the most probable token.
-  var temperature = 0.8
-  /// 0 is off.
-  var topK = 0
-  /// 1 is off.
-  var topP = 1.0
-  /// 0 is off.
-  var minP = 0.0
-  /// 1 is off.
-  var repetitionPenalty = 1.0
+  var sampling = SamplingOptions()
+  var logitBias: [LogitBiasArgument] = []
+  /// Tokens to report with each one; nil for none.
+  var logProbabilities: Int?
+  /// Where those reports go; nil for standard output, in place of the text.
+  var logProbabilitiesFile: String?
   /// nil asks for a new seed in each run.
   var seed: UInt64?
   var threads: Int?
@@ -35,17 +33,21 @@ extension GenerateOptions {
     [
       "mgpt generate --model runs/names/best.safetensors --num-samples 10",
       "mgpt generate --model best.safetensors --prompt Once --top-p 0.95",
+      "mgpt generate --model best.safetensors --logit-bias e:-inf --logprobs 5",
     ]
   }
 
   static var sections: [OptionSection<GenerateOptions>] {
     [
       OptionSection("Model and text", textOptions),
-      OptionSection("Sampling", samplingOptions),
+      OptionSection("Sampling", Option.samplingOptions),
+      OptionSection("Probabilities", probabilityOptions),
       OptionSection(
         "Running", [.seed(default: "a new one in each run"), .threads, keyValueCacheOption]),
     ]
   }
+
+  static var notes: [String] { [samplingOrder] }
 
   private static var textOptions: [Option<GenerateOptions>] {
     [
@@ -74,27 +76,18 @@ extension GenerateOptions {
     ).named(suggestedFor: ["cache", "cache-type"])
   }
 
-  private static var samplingOptions: [Option<GenerateOptions>] {
+  private static var probabilityOptions: [Option<GenerateOptions>] {
     [
       .value(
-        "temperature", "X", .real(.including(0), .including(100)), into: \.temperature,
-        help: "Below 1 safer, above 1 more surprising (0 = always the most probable token)"
-      ).named(suggestedFor: ["temp"]),
+        "logprobs", "N", .integer(0...1000), into: \.logProbabilities, default: "off",
+        example: "5",
+        help: "Print a line of JSON for each token, in place of the text: its id, its text, its "
+          + "log-probability, and those of the N best. They are the model's own, before sampling "
+          + "changes them"
+      ).named(suggestedFor: ["logprob", "top-logprobs", "n-probs"]),
       .value(
-        "top-k", "N", .integer(0...1_000_000_000), into: \.topK, example: "40",
-        help: "Choose among the N most probable tokens (0 = off)"),
-      .value(
-        "top-p", "X", .real(.excluding(0), .including(1)), into: \.topP, example: "0.95",
-        help: "Choose among the most probable tokens that sum to X (1 = off)"
-      ).named(suggestedFor: ["nucleus"]),
-      .value(
-        "min-p", "X", .real(.including(0), .including(1)), into: \.minP, example: "0.05",
-        help: "Drop tokens below X times the highest probability (0 = off)"),
-      .value(
-        "repetition-penalty", "X", .real(.excluding(0), .including(10)),
-        into: \.repetitionPenalty, example: "1.1",
-        help: "Above 1, tokens that were used become less probable (1 = off)"
-      ).named(suggestedFor: ["repeat-penalty"]),
+        "logprobs-out", "FILE", .file, into: \.logProbabilitiesFile, default: "standard output",
+        example: "logprobs.jsonl", help: "Write these lines to FILE, and the text as usual"),
     ]
   }
 }

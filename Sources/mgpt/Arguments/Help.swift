@@ -42,6 +42,7 @@ func help(for command: CommandDescription) -> String {
   }
   let older = olderSpellings(of: command)
   if !older.isEmpty { lines += ["", "Older spellings, also with _ for -:"] + older }
+  for note in command.notes { lines += [""] + wrapped(note, to: lineWidth) }
   lines += ["", command.examples.count == 1 ? "Example:" : "Examples:"]
   lines += command.examples.map { "  \($0)" }
   return lines.joined(separator: "\n") + "\n"

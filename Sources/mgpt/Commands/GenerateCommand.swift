@@ -7,11 +7,8 @@ import MicroGPT
 func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
   let saved = try ModelFile(path: try requireModel(asked.model), for: .inference)
   var options = GenerationOptions()
-  options.sampling.temperature = asked.temperature
-  options.sampling.topK = asked.topK
-  options.sampling.topP = asked.topP
-  options.sampling.minP = asked.minP
-  options.sampling.repetitionPenalty = asked.repetitionPenalty
+  options.sampling = try samplingOptions(asked, saved.tokenizer)
+  options.logProbabilities = asked.logProbabilities ?? (asked.logProbabilitiesFile == nil ? nil : 0)
   options.maxTokens = asked.maxTokens
   options.stop = asked.stop
   options.seed = asked.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
@@ -19,28 +16,69 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
     model: saved.model, tokenizer: saved.tokenizer,
     compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount),
     cache: KeyValueFormat(rawValue: asked.keyValueCache.rawValue) ?? .float32)
+  let writer = try LogProbabilityWriter(asked, saved.tokenizer)
   Signals.install()
   let prompt = Array((asked.prompt ?? "").utf8)
   var results: [GenerationResult] = []
   for sample in 0..<asked.numSamples where Signals.received == nil {
-    Terminal.output.write(asked.prompt ?? "")
-    var endsLine = asked.prompt?.hasSuffix("\n") ?? true
-    let isTerminal = Terminal.output.isTerminal
+    var text = SampleText(prompt: asked.prompt ?? "", isShown: writer?.replacesText != true)
     results.append(
       try generator.generate(
         prompt: prompt, layout: saved.layout, options: options, sample: sample,
-        clock: { SystemInfo.seconds },
-        emit: { piece in
-          let text = String(decoding: piece, as: UTF8.self)
-          Terminal.output.write(isTerminal ? printableText(text) : text)
-          endsLine = piece.last == UInt8(ascii: "\n")
-          return Signals.received == nil
+        clock: { SystemInfo.seconds }, onToken: { writer?.append($0, sample: sample) },
+        emit: {
+          text.show($0)
+          return Signals.received == nil && writer?.failure == nil
         }))
-    if !endsLine { Terminal.output.write("\n") }
-    if saved.layout == .stream && sample + 1 < asked.numSamples { Terminal.output.write("---\n") }
+    text.finish(separated: saved.layout == .stream && sample + 1 < asked.numSamples)
+    if writer?.failure != nil { break }
   }
+  try writer?.finish()
   Terminal.error.write(summary(results, seed: options.seed, context: saved.model.configuration))
   return Signals.received.map { 128 + $0 } ?? 0
+}
+
+/// The sampling options with their biases, whose texts are now tokens.
+func samplingOptions(
+  _ asked: some SampledOptions, _ tokenizer: any TextTokenizer
+) throws(LogitBiasError) -> SamplingOptions {
+  var options = asked.sampling
+  for bias in asked.logitBias {
+    switch bias.target {
+    case .id(let id):
+      options.logitBias.append(try LogitBias(id: id, value: bias.value, tokenizer: tokenizer))
+    case .text(let text):
+      options.logitBias.append(try LogitBias(text: text, value: bias.value, tokenizer: tokenizer))
+    }
+  }
+  return options
+}
+
+/// One sample on standard output, as it comes.
+private struct SampleText {
+  private let isShown: Bool
+  private let isTerminal = Terminal.output.isTerminal
+  private var endsLine: Bool
+
+  init(prompt: String, isShown: Bool) {
+    self.isShown = isShown
+    endsLine = prompt.isEmpty || prompt.hasSuffix("\n")
+    if isShown { Terminal.output.write(prompt) }
+  }
+
+  mutating func show(_ piece: UnsafeBufferPointer<UInt8>) {
+    guard isShown else { return }
+    let text = String(decoding: piece, as: UTF8.self)
+    Terminal.output.write(isTerminal ? printableText(text) : text)
+    endsLine = piece.last == UInt8(ascii: "\n")
+  }
+
+  /// Ends the line, and a stream from the one after it.
+  func finish(separated: Bool) {
+    guard isShown else { return }
+    if !endsLine { Terminal.output.write("\n") }
+    if separated { Terminal.output.write("---\n") }
+  }
 }
 
 /// Tokens and speed of all samples together.
@@ -66,7 +104,7 @@ private func summary(
   return line + "\n"
 }
 
-private func milliseconds(_ seconds: Double) -> String {
+func milliseconds(_ seconds: Double) -> String {
   Format.fixed(seconds * 1000, decimals: seconds < 0.01 ? 2 : 0) + " ms"
 }
 

@@ -10,6 +10,8 @@ import Testing
     let decoder = try Decoder(model: small.model, compute: small.compute)
     var options = SamplingOptions()
     (options.topK, options.topP, options.minP, options.repetitionPenalty) = (8, 0.9, 0.01, 1.1)
+    (options.typicalP, options.presencePenalty, options.frequencyPenalty) = (0.95, 0.1, 0.1)
+    options.logitBias = [LogitBias(token: 1, value: -1), LogitBias(token: 2, value: -.infinity)]
     var sampler = Sampler(
       options, vocabularySize: small.model.configuration.vocabularySize,
       generator: RandomGenerator(seed: 1))

@@ -38,33 +38,6 @@ import Testing
     return (0..<count).map { _ in Float(2 * random.nextNormal()) }
   }
 
-  /// The distribution after the documented steps, in double and with nothing but sorting.
-  private func distribution(
-    _ logits: [Float], _ o: SamplingOptions, banned: Set<Int> = [], seen: Set<Int> = []
-  ) -> [Double] {
-    let z = logits.indices.map { i -> Double in
-      let logit = Double(logits[i])
-      if banned.contains(i) { return -.infinity }
-      if !seen.contains(i) { return logit }
-      return logit > 0 ? logit / o.repetitionPenalty : logit * o.repetitionPenalty
-    }
-    var p = Reference.softmax(z.map { $0 / o.temperature })
-    let order = p.indices.sorted { p[$0] == p[$1] ? $0 < $1 : p[$0] > p[$1] }
-    var kept = o.topK > 0 ? Array(order.prefix(o.topK)) : order
-    if o.topP < 1 {
-      let total = kept.reduce(0) { $0 + p[$1] }
-      var sum = 0.0
-      kept = kept.enumerated().filter { index, token in
-        defer { sum += p[token] }
-        return index == 0 || sum < o.topP * total
-      }.map(\.element)
-    }
-    kept = kept.filter { p[$0] >= o.minP * p[order[0]] }
-    for i in p.indices where !kept.contains(i) { p[i] = 0 }
-    let total = p.reduce(0, +)
-    return p.map { $0 / total }
-  }
-
   @Test func greedy() {
     for seed in 0..<20 {
       let logits = randomLogits(UInt64(seed))
@@ -79,35 +52,12 @@ import Testing
     #expect(draws(2, [1, 3, 3, 2], options { $0.temperature = 0 }) == [1, 1])
   }
 
-  static let sets: [(Int, Double, Double, Double)] = [
-    (1, 1, 0, 1), (5, 1, 0, 1), (100, 1, 0, 1), (0, 0.5, 0, 1), (0, 0, 0, 1), (0, 0.95, 0, 1),
-    (0, 1, 0.2, 1), (0, 1, 1, 1), (7, 0.8, 0.1, 1), (0, 0.9, 0.05, 1.7), (0, 1, 0, 0.5),
-  ]
-
-  /// Everything that may come does, and nothing else.
-  @Test(arguments: sets)
-  func drawsFromTheSet(_ topK: Int, _ topP: Double, _ minP: Double, _ penalty: Double) {
-    for seed in 0..<5 {
-      let logits = randomLogits(UInt64(seed))
-      let o = options {
-        ($0.topK, $0.topP, $0.minP, $0.repetitionPenalty) = (topK, topP, minP, penalty)
-      }
-      let expected = distribution(logits, o, banned: [3, 19], seen: [0, 1, 2, 5])
-      let found = draws(400, logits, o, banned: [3, 19], seen: [0, 1, 2, 5])
-      for token in expected.indices {
-        let count = found.count { Int($0) == token }
-        if expected[token] == 0 { #expect(count == 0, "seed \(seed), token \(token)") }
-        if expected[token] > 0.05 { #expect(count > 0, "seed \(seed), token \(token)") }
-      }
-    }
-  }
-
   /// Frequencies against the distribution: chi-squared with 19 degrees of freedom, 99.99 %: 50.8.
   @Test(arguments: [(1.0, 0, 1.0), (0.7, 0, 1), (1.5, 12, 1), (1, 0, 0.9)])
   func frequencies(_ temperature: Double, _ topK: Int, _ topP: Double) {
     let logits = randomLogits(42).map { $0 / 2 }
     let o = options { ($0.temperature, $0.topK, $0.topP) = (temperature, topK, topP) }
-    let expected = distribution(logits, o)
+    let expected = Reference.samplingDistribution(logits, o)
     func chiSquared(_ expected: [Double]) -> Double {
       let n = 4000
       let found = draws(n, logits, o, seed: 9)
@@ -137,7 +87,15 @@ import Testing
         $0.topK = random.next(below: 4)
         $0.topP = [1, 0.5, 0][random.next(below: 3)]
         $0.minP = [0, 0.5, 1][random.next(below: 3)]
+        $0.typicalP = [1, 0.5, 0][random.next(below: 3)]
         $0.repetitionPenalty = [1, 0.01, 100][random.next(below: 3)]
+        $0.presencePenalty = [0, 100, -100][random.next(below: 3)]
+        $0.frequencyPenalty = [0, 100, -100][random.next(below: 3)]
+        $0.logitBias =
+          [
+            [], [LogitBias(token: 1, value: 1000)], [LogitBias(token: 2, value: 1000)],
+            [LogitBias(token: 0, value: -.infinity), LogitBias(token: 99, value: 5)],
+          ][random.next(below: 4)]
       }
       let found = draws(4, logits, o, seed: UInt64(round), banned: [0, 2], seen: [1, 4])
       for token in found {
@@ -159,27 +117,49 @@ import Testing
     #expect(draws(50, logits, options(), seed: 3) != draws(50, logits, options(), seed: 4))
   }
 
-  @Test(arguments: [
-    ("--temperature is out of range. Found -0.1, expected 0 to 1000.", -0.1, 0, 1.0, 0.0, 1.0),
-    ("--temperature is out of range. Found nan, expected 0 to 1000.", .nan, 0, 1, 0, 1),
-    ("--top-k is out of range. Found -1, expected 0 (all) up.", 1, -1, 1, 0, 1),
-    ("--top-p is out of range. Found 1.5, expected 0 to 1.", 1, 0, 1.5, 0, 1),
-    ("--min-p is out of range. Found -1.0, expected 0 to 1.", 1, 0, 1, -1, 1),
-    ("--repetition-penalty is out of range. Found 0.0, expected 0.01 to 100.", 1, 0, 1, 0, 0),
-  ])
-  func messages(
-    _ words: String, _ temperature: Double, _ topK: Int, _ topP: Double, _ minP: Double,
-    _ penalty: Double
-  ) {
+  struct Range: Sendable {
+    let option: String
+    let found: String
+    let expected: String
+    let change: @Sendable (inout SamplingOptions) -> Void
+  }
+
+  static let ranges = [
+    Range(option: "--temperature", found: "-0.1", expected: "0 to 1000") { $0.temperature = -0.1 },
+    Range(option: "--temperature", found: "nan", expected: "0 to 1000") { $0.temperature = .nan },
+    Range(option: "--top-k", found: "-1", expected: "0 (all) up") { $0.topK = -1 },
+    Range(option: "--typical-p", found: "1.1", expected: "0 to 1") { $0.typicalP = 1.1 },
+    Range(option: "--top-p", found: "1.5", expected: "0 to 1") { $0.topP = 1.5 },
+    Range(option: "--min-p", found: "-1.0", expected: "0 to 1") { $0.minP = -1 },
+    Range(option: "--repetition-penalty", found: "0.0", expected: "0.01 to 100") {
+      $0.repetitionPenalty = 0
+    },
+    Range(option: "--presence-penalty", found: "inf", expected: "-100 to 100") {
+      $0.presencePenalty = .infinity
+    },
+    Range(option: "--frequency-penalty", found: "-101.0", expected: "-100 to 100") {
+      $0.frequencyPenalty = -101
+    },
+    Range(option: "--logit-bias", found: "nan", expected: "-inf (never) to 1000") {
+      $0.logitBias = [LogitBias(token: 0, value: .nan)]
+    },
+    Range(option: "--logit-bias", found: "inf", expected: "-inf (never) to 1000") {
+      $0.logitBias = [LogitBias(token: 0, value: .infinity)]
+    },
+  ]
+
+  @Test(arguments: ranges.indices) func messages(_ index: Int) {
+    let range = Self.ranges[index]
     var o = SamplingOptions()
-    (o.temperature, o.topK, o.topP, o.minP, o.repetitionPenalty) = (
-      temperature, topK, topP, minP, penalty
-    )
+    range.change(&o)
     do {
       try o.validate()
       Issue.record("no error")
     } catch {
-      #expect(error.description == words && error.exitCode == .config)
+      #expect(
+        error.description
+          == "\(range.option) is out of range. Found \(range.found), expected \(range.expected).")
+      #expect(error.exitCode == .config)
     }
   }
 }
