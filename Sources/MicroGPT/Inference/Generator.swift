@@ -75,11 +75,12 @@ public final class TextGenerator {
 
   /// Continues a sequence of tokens, of which there must be one at least.
   ///
-  /// A sequence that begins as the one before did, such as a conversation with its next turn, is
-  /// to be given as a whole: what the cache holds of it is the decoder's business.
+  /// With `continues`, what the sequence has in common with the one before, such as a conversation
+  /// with its next turn, is not computed again. Without, the text is the same whatever was generated
+  /// before, to the bit.
   public func generate(
     tokens: [Int32], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
-    clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
+    continues: Bool = false, clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
     emit: (UnsafeBufferPointer<UInt8>) -> Bool
   ) throws -> GenerationResult {
     try options.sampling.validate()
@@ -89,7 +90,7 @@ public final class TextGenerator {
     }
     var output = TextOutput(stop: options.stop)
     let start = clock()
-    decoder.reset()
+    if !continues { decoder.reset() }
     var logits = try decoder.prefill(tokens)
     let prefilled = clock()
     var end = GenerationResult.End.maxTokens

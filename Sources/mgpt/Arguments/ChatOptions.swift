@@ -3,7 +3,7 @@
 import MicroGPT
 
 /// What `mgpt chat` was asked to do.
-struct ChatOptions: ThreadedOptions, SeededOptions, ModelOptions, SampledOptions {
+struct ChatOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions {
   /// Checkpoint; always given.
   var model: String?
   var template = ChatTemplate.plain
@@ -19,6 +19,7 @@ struct ChatOptions: ThreadedOptions, SeededOptions, ModelOptions, SampledOptions
   /// nil asks for a new seed in each run.
   var seed: UInt64?
   var threads: Int?
+  var keyValueCache = KeyValueFormat.float32
 
   func invocation() -> Invocation { .chat(self) }
 }
@@ -48,7 +49,7 @@ extension ChatOptions {
     [
       OptionSection("Model and conversation", conversationOptions),
       OptionSection("Sampling", Option.samplingOptions),
-      OptionSection("Running", [.seed(default: "a new one in each run"), .threads]),
+      OptionSection("Running", [.seed(default: "a new one in each run"), .threads, .keyValueCache]),
     ]
   }
 

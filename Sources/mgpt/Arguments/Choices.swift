@@ -16,11 +16,6 @@ enum OptimizerStateChoice: String, CaseIterable, Sendable {
   case f32, bf16, int8
 }
 
-/// How the keys and values of a text are stored while it is written.
-enum KeyValueCacheChoice: String, CaseIterable, Sendable {
-  case f32, f16, int8
-}
-
 /// How the learning rate changes over the run.
 enum ScheduleChoice: String, CaseIterable, Sendable {
   case constant, cosine, wsd, plateau
@@ -44,14 +39,6 @@ enum TokenizerChoice: String, CaseIterable, Sendable {
 /// How a text file is cut into training sequences.
 enum LayoutChoice: String, CaseIterable, Sendable {
   case auto, stream, documents
-}
-
-/// What `mgpt quantize` makes of the weights.
-enum QuantizationChoice: String, CaseIterable, Sendable {
-  case int8
-  case int8Block = "int8-block"
-  case int4
-  case int4Search = "int4-search"
 }
 
 /// What `mgpt bench` measures.

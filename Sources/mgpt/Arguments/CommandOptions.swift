@@ -1,5 +1,7 @@
 // What a command declares, the list of all commands, and the options that several commands share.
 
+import MicroGPT
+
 /// The typed result of a command line, and the declarations that lead to it.
 protocol CommandOptions: Equatable, Sendable {
   /// The word that selects the command.
@@ -106,6 +108,21 @@ extension Option where Root: ThreadedOptions {
     .value(
       "threads", "N", .integer(1...256), into: \.threads, default: "one per core", example: "4",
       help: "Worker threads. The results are the same for any number")
+  }
+}
+
+/// Options that choose how keys and values are stored.
+protocol CachedOptions: CommandOptions {
+  /// Numbers of the key/value cache.
+  var keyValueCache: KeyValueFormat { get set }
+}
+
+extension Option where Root: CachedOptions {
+  static var keyValueCache: Option {
+    .value(
+      "kv-cache", "FORMAT", .choice, into: \.keyValueCache, example: "int8",
+      help: "Storage of keys and values: the smaller, the faster long texts"
+    ).named(suggestedFor: ["cache", "cache-type"])
   }
 }
 

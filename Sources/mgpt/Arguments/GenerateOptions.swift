@@ -3,7 +3,7 @@
 import MicroGPT
 
 /// What `mgpt generate` was asked to do.
-struct GenerateOptions: ThreadedOptions, SeededOptions, ModelOptions, SampledOptions {
+struct GenerateOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions {
   /// Checkpoint; always given.
   var model: String?
   /// Text to continue; nil starts at the beginning of a text.
@@ -21,7 +21,7 @@ struct GenerateOptions: ThreadedOptions, SeededOptions, ModelOptions, SampledOpt
   /// nil asks for a new seed in each run.
   var seed: UInt64?
   var threads: Int?
-  var keyValueCache = KeyValueCacheChoice.f32
+  var keyValueCache = KeyValueFormat.float32
 
   func invocation() -> Invocation { .generate(self) }
 }
@@ -43,7 +43,7 @@ extension GenerateOptions {
       OptionSection("Sampling", Option.samplingOptions),
       OptionSection("Probabilities", probabilityOptions),
       OptionSection(
-        "Running", [.seed(default: "a new one in each run"), .threads, keyValueCacheOption]),
+        "Running", [.seed(default: "a new one in each run"), .threads, .keyValueCache]),
     ]
   }
 
@@ -67,13 +67,6 @@ extension GenerateOptions {
         "num-samples", "N", .integer(1...1_000_000), into: \.numSamples, help: "Samples to write"
       ).named(suggestedFor: ["samples", "count"]),
     ]
-  }
-
-  private static var keyValueCacheOption: Option<GenerateOptions> {
-    .value(
-      "kv-cache", "FORMAT", .choice, into: \.keyValueCache, example: "int8",
-      help: "Storage of keys and values: the smaller, the faster long texts"
-    ).named(suggestedFor: ["cache", "cache-type"])
   }
 
   private static var probabilityOptions: [Option<GenerateOptions>] {

@@ -1,11 +1,13 @@
 // The options of `mgpt quantize` and `mgpt dequantize`.
 
+import MicroGPT
+
 /// What `mgpt quantize` was asked to do.
 struct QuantizeOptions: ThreadedOptions, JSONOptions, ModelOptions {
   /// Checkpoint; always given.
   var model: String?
   /// The format of the weights; always given.
-  var target: QuantizationChoice?
+  var target: QuantizationTarget?
   /// The file to write; always given.
   var output: String?
   /// Text to measure the damage on.

@@ -15,7 +15,7 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
   let generator = try TextGenerator(
     model: saved.model, tokenizer: saved.tokenizer,
     compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount),
-    cache: KeyValueFormat(rawValue: asked.keyValueCache.rawValue) ?? .float32)
+    cache: asked.keyValueCache)
   let writer = try LogProbabilityWriter(asked, saved.tokenizer)
   Signals.install()
   let prompt = Array((asked.prompt ?? "").utf8)

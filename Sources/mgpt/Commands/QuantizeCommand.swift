@@ -5,7 +5,7 @@ import MicroGPT
 /// Quantises as asked; returns the code to exit with.
 func runQuantize(_ asked: QuantizeOptions) throws -> Int32 {
   let (model, output) = try modelAndOutput(asked.model, asked.output, force: asked.force)
-  guard let target = asked.target.flatMap({ QuantizationTarget(rawValue: $0.rawValue) }) else {
+  guard let target = asked.target else {
     throw SetupError.missing(flag: "--to", why: "name a format")
   }
   let saved = try ModelFile(path: model, for: .inference)

@@ -12,7 +12,7 @@ import MicroGPT
 
 /// Talks until the person has had enough; returns the code to exit with.
 func runChat(_ asked: ChatOptions) throws -> Int32 {
-  let saved = try ModelFile(path: try requireModel(asked.model))
+  let saved = try ModelFile(path: try requireModel(asked.model), for: .inference)
   let context = saved.model.configuration.contextLength
   var conversation = Conversation(
     template: asked.template, tokenizer: saved.tokenizer, layout: saved.layout,
@@ -26,7 +26,8 @@ func runChat(_ asked: ChatOptions) throws -> Int32 {
   options.seed = asked.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
   let generator = try TextGenerator(
     model: saved.model, tokenizer: saved.tokenizer,
-    compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount))
+    compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount),
+    cache: asked.keyValueCache)
   DialogueTerminal.begin()
   let session = ChatSession(
     conversation: conversation, contextLength: context, options: options,
@@ -35,7 +36,7 @@ func runChat(_ asked: ChatOptions) throws -> Int32 {
     generate: { tokens, options, sample, onToken, emit in
       try generator.generate(
         tokens: tokens, layout: saved.layout, options: options, sample: sample,
-        clock: { SystemInfo.seconds }, onToken: onToken, emit: emit)
+        continues: true, clock: { SystemInfo.seconds }, onToken: onToken, emit: emit)
     })
   let reader: any LineReader =
     EditingLineReader(
