@@ -16,6 +16,9 @@
     X(matmul_bf16_nn)                                                                              \
     X(matmul_bf16_nt)                                                                              \
     X(matmul_bf16_tn)                                                                              \
+    X(matmul_q8_row)                                                                               \
+    X(matmul_q8_block)                                                                             \
+    X(matmul_q4_block)                                                                             \
     X(attention_forward)                                                                           \
     X(attention_backward)                                                                          \
     X(attention_both)                                                                              \
@@ -194,18 +197,24 @@ static void peak_worker(void *argument, size_t worker, size_t workers) {
     (void)workers;
     roof_job *job = argument;
     const mg_kernels *f = job->context->kernels;
-    job->sums[worker * SLOT] +=
-        job->arithmetic == MG_BF16 ? f->dot_peak_bf16(job->rounds) : f->fma_peak_f32(job->rounds);
+    float (*peak)(size_t rounds) = job->arithmetic == MG_Q8     ? f->dot_peak_q8
+                                   : job->arithmetic == MG_BF16 ? f->dot_peak_bf16
+                                                                : f->fma_peak_f32;
+    job->sums[worker * SLOT] += peak(job->rounds);
 }
 
 static void tile_worker(void *argument, size_t worker, size_t workers) {
     (void)workers;
     roof_job *job = argument;
     const mg_kernels *f = job->context->kernels;
-    float a[TILE_DEPTH * TILE_SIDE] = {0}, b[TILE_DEPTH * TILE_SIDE] = {0};
+    float a[(1 + TILE_DEPTH) * TILE_SIDE] = {0}, b[(1 + TILE_DEPTH) * TILE_SIDE] = {0};
     float c[TILE_SIDE * TILE_SIDE] = {0};
-    for (size_t i = 0; i < job->rounds; i++)
-        f->gemm_block_f32(f->mr, f->nr, TILE_DEPTH, a, b, c, f->nr, NULL, 1);
+    for (size_t i = 0; i < job->rounds; i++) {
+        if (job->arithmetic == MG_Q8)
+            f->gemm_block_q8(f->mr, f->nr, 4 * TILE_DEPTH, a, b, a, c, f->nr, NULL);
+        else
+            f->gemm_block_f32(f->mr, f->nr, TILE_DEPTH, a, b, c, f->nr, NULL, 1);
+    }
     job->sums[worker * SLOT] += c[0];
 }
 
@@ -251,6 +260,7 @@ double mg_bench_peak(const mg_context *context, mg_type arithmetic, double secon
     double flops = 2.0 * (double)(f->mr * f->nr * mg_pool_workers(context->pool));
     int tile = f->isa == MG_ISA_SCALAR && f->mr <= TILE_SIDE && f->nr <= TILE_SIDE;
     if (arithmetic == MG_BF16) flops *= (double)f->bf16_step;
+    if (arithmetic == MG_Q8) flops *= 4;
     roof_job job = {.context = context, .arithmetic = arithmetic};
     double loop = flops * best_rate(&job, peak_worker, tile ? seconds / 2 : seconds);
     if (!tile) return loop;

@@ -150,9 +150,8 @@ static void multiply_worker(void *argument, size_t worker, size_t workers) {
         multiply_part(job, rows, columns, &space);
 }
 
-/* How many workers to put along m: the divisor of `workers` with the least work for the busiest,
- * in vector multiply-adds per k plus elements to pack (three in the time of one of them). */
-static size_t choose_row_parts(const mg_kernels *f, size_t m, size_t n, size_t workers) {
+/* In vector multiply-adds per k plus elements to pack (three in the time of one of them). */
+size_t mg_row_parts(const mg_kernels *f, size_t m, size_t n, size_t workers) {
     size_t best = 1;
     double least = 0;
     for (size_t parts = 1; parts <= workers; parts++) {
@@ -209,7 +208,6 @@ void mg_matmul(const mg_context *context, const mg_product *x) {
     job.kc = x->k ? equal_part(x->k, context->kernels->kc * step, step) : 1;
     int parallel = 2.0 * (double)x->m * (double)x->n * (double)x->k >= MG_SERIAL_FLOPS;
     if (parallel)
-        job.row_parts =
-            choose_row_parts(context->kernels, x->m, x->n, mg_pool_workers(context->pool));
+        job.row_parts = mg_row_parts(context->kernels, x->m, x->n, mg_pool_workers(context->pool));
     mg_dispatch(context, parallel, multiply_worker, &job);
 }

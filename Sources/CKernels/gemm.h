@@ -1,4 +1,4 @@
-/* What the driver of the matrix multiply and its epilogue share. Private to this target. */
+/* What the drivers of the matrix multiplies and their epilogue share. Private to this target. */
 #ifndef MG_GEMM_H
 #define MG_GEMM_H
 #include "ops.h"
@@ -12,5 +12,9 @@ static inline int mg_product_finishes(const mg_product *x) {
  * apart: in c itself, or in scratch. `space` holds one row. */
 void mg_product_finish(const mg_kernels *kernels, const mg_product *x, size_t row, size_t count,
                        mg_range columns, float *sums, size_t ld, float *space);
+
+/* How many workers to put along m of c (m, n): the divisor of `workers` with the least work for the
+ * busiest. */
+size_t mg_row_parts(const mg_kernels *kernels, size_t m, size_t n, size_t workers);
 
 #endif

@@ -67,6 +67,21 @@ FAULTS(gemm_block_f32,
        (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
         const float *bias, int accumulate),
        (m, n, k, a, b, c, ldc, bias, accumulate), c, m &&n ? (m - 1) * ldc + n : 0)
+FAULTS(pack_q8_rows, (const mg_q8_rows *x, size_t first, size_t count, int by_block, float *dst),
+       (x, first, count, by_block, dst), dst,
+       (count + good()->mr - 1) / good()->mr * good()->mr * mg_q8_words(x->k, by_block))
+FAULTS(pack_quantized, (const mg_quantized *w, size_t first, size_t count, float *dst),
+       (w, first, count, dst), dst,
+       (count + good()->nr - 1) / good()->nr * good()->nr *
+           mg_q8_words(w->k, w->format != MG_Q8_ROW))
+FAULTS(gemm_block_q8,
+       (size_t m, size_t n, size_t k, const float *a, const float *b, const float *scales, float *c,
+        size_t ldc, const float *bias),
+       (m, n, k, a, b, scales, c, ldc, bias), c, m &&n ? (m - 1) * ldc + n : 0)
+FAULTS(gemm_block_q8b,
+       (size_t m, size_t n, size_t k, const float *a, const float *b, const float *scales, float *c,
+        size_t ldc, const float *bias),
+       (m, n, k, a, b, scales, c, ldc, bias), c, m &&n ? (m - 1) * ldc + n : 0)
 FAULTS(gemv_f32,
        (size_t n, size_t k, const float *w, size_t ldw, const float *x, const float *bias,
         int accumulate, float *y),
@@ -210,6 +225,7 @@ NUMBER_FAULTS(float, dot_f32, (size_t n, const float *a, const float *b), (n, a,
 NUMBER_FAULTS(float, max_f32, (size_t n, const float *x), (n, x))
 NUMBER_FAULTS(float, fma_peak_f32, (size_t rounds), (rounds))
 NUMBER_FAULTS(float, dot_peak_bf16, (size_t rounds), (rounds))
+NUMBER_FAULTS(float, dot_peak_q8, (size_t rounds), (rounds))
 FAULTS(column_sum_f32, (size_t rows, size_t n, const float *x, size_t ld, float *y),
        (rows, n, x, ld, y), y, n)
 FAULTS(adamw_f32, (size_t n, const mg_adamw *h, const float *g, float *p, float *m, float *v),
@@ -239,6 +255,10 @@ SPLIT_FAULT(gemm_block_f32,
             (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
              const float *bias, int accumulate),
             (m, n, k, a, b, c, ldc, bias, accumulate), c, m &&n)
+SPLIT_FAULT(gemm_block_q8,
+            (size_t m, size_t n, size_t k, const float *a, const float *b, const float *scales,
+             float *c, size_t ldc, const float *bias),
+            (m, n, k, a, b, scales, c, ldc, bias), c, m &&n)
 SPLIT_FAULT(column_sum_f32, (size_t rows, size_t n, const float *x, size_t ld, float *y),
             (rows, n, x, ld, y), y, n)
 EXPAND(SPLIT_FAULT, gelu_f32, MAP1)
@@ -297,6 +317,7 @@ PLANT(doubled, rmsnorm_f32)
 PLANT(doubled, cross_entropy_f32)
 PLANT(doubled, rope_f32)
 PLANT(split, gemm_block_f32)
+PLANT(split, gemm_block_q8)
 PLANT(split, column_sum_f32)
 PLANT(split, gelu_f32)
 PLANT(split, add_f32)
@@ -320,6 +341,10 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(pack_panels)                                                                                 \
     F(gemm_block_f32)                                                                              \
     F(gemm_block_bf16)                                                                             \
+    F(pack_q8_rows)                                                                                \
+    F(pack_quantized)                                                                              \
+    F(gemm_block_q8)                                                                               \
+    F(gemm_block_q8b)                                                                              \
     F(gemv_f32)                                                                                    \
     F(gemv_q8_row)                                                                                 \
     F(gemv_q8_block)                                                                               \
@@ -399,6 +424,7 @@ static const fault faults[] = {
 #include "operations.def"
 #undef OPERATION
     {"op_matmul", "result depends on the split", plant_split_gemm_block_f32},
+    {"op_quantized_matmul", "result depends on the split", plant_split_gemm_block_q8},
     {"op_column_sum", "result depends on the split", plant_split_column_sum_f32},
     {"op_cached_attention", "one bit off", plant_split_attention_query},
     {"op_activation", "result depends on the split", plant_split_gelu_f32},

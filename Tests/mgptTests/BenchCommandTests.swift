@@ -128,6 +128,7 @@ import Testing
     let roofline = Roofline(
       peaks: [2: 76.8e9, 1: 38.4e9],
       bf16Peaks: [1: 76.5e9],
+      int8Peaks: [1: 99e9],
       readings: [
         Roofline.Reading(threads: 1, byteCount: 16 << 10, bytesPerSecond: 70e9),
         Roofline.Reading(threads: 1, byteCount: 64 << 20, bytesPerSecond: 11e9),
@@ -136,7 +137,7 @@ import Testing
     let text = """
       Cortex-A76, 4 processors, back end neon_dotprod, 2 threads, governor ondemand, 2400 MHz, 51 °C
       kernels compiled by Clang 21
-      1 thread: peak 38.4, bf16 76.5 GFLOP/s; reading, GB/s: 70.0 (16 KiB), 11.0 (64 MiB)
+      1 thread: peak 38.4, bf16 76.5, int8 99.0 GFLOP/s; reading, GB/s: 70.0 (16 KiB), 11.0 (64 MiB)
       2 threads: peak 76.8 GFLOP/s; reading, GB/s: 12.3 (64 MiB)
 
 

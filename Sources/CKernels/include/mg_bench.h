@@ -38,9 +38,9 @@ int mg_bench_measure(const mg_context *context, size_t benchmark, size_t shape, 
                      double least, double *seconds, mg_bench_result *result);
 
 /* Multiply-add rate of all workers of the context in FLOP/s: the best of samples of 1 ms or
- * more over `seconds`. The loop is fma_peak_f32 or dot_peak_bf16; on back end scalar the faster of
- * that and the tile of gemm_block_f32, because compilers turn the tile into vector code but not the
- * loop. */
+ * more over `seconds`. The loop is fma_peak_f32, dot_peak_bf16 or dot_peak_q8; on back end scalar
+ * the faster of that and the tile of gemm_block_f32 or gemm_block_q8, because compilers turn the
+ * tile into vector code but not the loop. */
 double mg_bench_peak(const mg_context *context, mg_type arithmetic, double seconds);
 
 /* Reading rate in bytes/s: sum_f32 again and again over a buffer of `byte_count` bytes that the

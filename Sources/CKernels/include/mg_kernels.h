@@ -29,6 +29,13 @@ typedef struct {
     float *dst;         /* ceil(count / width) panels of width * ceil(k / step) words */
 } mg_panels;
 
+/* Words that a row of k elements takes in a panel of gemm_block_q8, or by_block in one of
+ * gemm_block_q8b: four int8 in each, after a scale or start for each block. */
+static inline size_t mg_q8_words(size_t k, int by_block) {
+    size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
+    return by_block ? blocks * (1 + MG_BLOCK / 4) : 1 + blocks * (MG_BLOCK / 4);
+}
+
 /* Hyper-parameters of one AdamW step, see adamw_f32. */
 typedef struct {
     float learning_rate;
@@ -150,6 +157,8 @@ typedef struct mg_kernels {
     size_t kc, nc;       /* depth in words and columns of what mg_matmul packs of b at once */
     size_t bf16_step;    /* products per word of a panel of gemm_block_bf16: 2 where the CPU
                             multiplies pairs, else 1 */
+    int q8_bias; /* what panels of pack_quantized hold beyond q: 128 where the CPU multiplies
+                    unsigned by signed bytes, else 0 */
 #define MG_KERNEL(result, name, parameters) result(*name) parameters;
 #include "mg_kernels.def"
 #undef MG_KERNEL

@@ -93,11 +93,28 @@ void mg_matmul(const mg_context *context, const mg_product *product);
 /* Scratch per worker of mg_matmul, floats. */
 size_t mg_matmul_scratch(const mg_kernels *kernels);
 
-/*TEMP*/ typedef struct { mg_q8_rows a; mg_quantized w; float *c; size_t ldc; const float *bias; int activation; mg_operand residual; } mg_quantized_product;
+/* c (m, n) = act(a w^T + bias) [+ residual], rows ldc apart, in the arithmetic of mg_formats.h: an
+ * element has the same bits for any m, n and number of workers. Requires: a.k == w.k. Needs
+ * mg_quantized_matmul_scratch and mg_quantized_matmul_shared. */
+typedef struct {
+    mg_q8_rows a;
+    mg_quantized w;
+    float *c;
+    size_t ldc;
+    const float *bias;   /* (n), or NULL */
+    int activation;      /* an mg_activation but MG_SWIGLU, or -1 */
+    mg_operand residual; /* (m, n), or NULL; not c */
+} mg_quantized_product;
+
 void mg_quantized_matmul(const mg_context *context, const mg_quantized_product *product);
+
+/* Floats per worker, and floats of mg_context.shared, for products of up to `rows` rows and k. */
 size_t mg_quantized_matmul_scratch(const mg_kernels *kernels, size_t rows, size_t k);
 size_t mg_quantized_matmul_shared(const mg_kernels *kernels, size_t rows, size_t k);
-/*PMET*/
+
+/* y[j] += sum over rows of x (rows, n): the gradient of a bias. */
+void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float *x, float *y);
+
 /* ---- Quantised matrices ---------------------------------------------------------------------- */
 
 /* Quantises w (n, k) into values and scales of the sizes that mg_formats.h gives. With `search`,
@@ -118,10 +135,6 @@ typedef struct {
 /* Needs k floats of scratch. */
 void mg_compare_quantized(const mg_context *context, const mg_quantized *matrix, const float *w,
                           mg_quantization_statistics *statistics);
-
-/* y[j] += sum over rows of x (rows, n): the gradient of a bias. */
-void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float *x, float *y);
-
 /* ---- Attention ---------------------------------------------------------------------------------
  */
 

@@ -12,6 +12,8 @@ MG_TARGET_BEGIN("avx2,fma,f16c")
 enum { MG_MR = 6, MG_NRV = 2 };
 /* As for avx512. */
 enum { MG_KC = 512, MG_NC = 1024 };
+/* 8-bit: the product needs both magnitude and sign of b, and two registers between. */
+#define MG_Q8_NRV 1
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_avx2 = {
@@ -22,6 +24,7 @@ const mg_kernels mg_kernels_avx2 = {
     .kc = MG_KC,
     .nc = MG_NC,
     .bf16_step = MG_BF16_STEP,
+    .q8_bias = MG_Q8_BIAS,
 #include "table.inl.h"
 };
 MG_TARGET_END

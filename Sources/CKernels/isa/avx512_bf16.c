@@ -24,6 +24,7 @@ const mg_kernels mg_kernels_avx512_bf16 = {
     .kc = MG_KC,
     .nc = MG_NC,
     .bf16_step = MG_BF16_STEP,
+    .q8_bias = MG_Q8_BIAS,
 #include "table.inl.h"
 };
 MG_TARGET_END

@@ -25,6 +25,7 @@
 #include "../kernels/rope.inl.h"
 #include "../kernels/gemm.inl.h"
 #include "../kernels/pack.inl.h"
+#include "../kernels/gemm_q8.inl.h"
 #include "../kernels/gemv.inl.h"
 #include "../kernels/quantize.inl.h"
 #include "../kernels/gemv_q8.inl.h"

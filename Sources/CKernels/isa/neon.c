@@ -10,6 +10,8 @@
 enum { MG_MR = 8, MG_NRV = 3 };
 /* 256 x 384 floats of b (393 KB) fit in the second-level cache of the Cortex-A76 (512 KB). */
 enum { MG_KC = 256, MG_NC = 384 };
+/* 8-bit: the product needs two registers of its own, and a row's word in all lanes a third. */
+#define MG_Q8_MR 4
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_neon = {
@@ -20,6 +22,7 @@ const mg_kernels mg_kernels_neon = {
     .kc = MG_KC,
     .nc = MG_NC,
     .bf16_step = MG_BF16_STEP,
+    .q8_bias = MG_Q8_BIAS,
 #include "table.inl.h"
 };
 #endif

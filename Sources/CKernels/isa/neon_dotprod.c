@@ -22,6 +22,7 @@ const mg_kernels mg_kernels_neon_dotprod = {
     .kc = MG_KC,
     .nc = MG_NC,
     .bf16_step = MG_BF16_STEP,
+    .q8_bias = MG_Q8_BIAS,
 #include "table.inl.h"
 };
 MG_TARGET_END

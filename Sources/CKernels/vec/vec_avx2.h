@@ -131,4 +131,22 @@ MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 
+/* ---- Words of four int8 ---------------------------------------------------------------------- */
+
+typedef __m256i v_i32;
+enum { MG_Q8_BIAS = 0 };
+
+MG_INLINE v_i32 v_words(const float *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+MG_INLINE v_i32 v_word(const float *p, size_t i) {
+    return _mm256_castps_si256(_mm256_set1_ps(p[i]));
+}
+/* Pairs of products of unsigned by signed are at most 2 * 127 * 127: they fit 16 bits. */
+MG_INLINE v_i32 v_dot_words(v_i32 x, v_i32 w, v_i32 sum) {
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+MG_INLINE v_f32 v_from_i32(v_i32 a) { return _mm256_cvtepi32_ps(a); }
+
 #endif

@@ -98,4 +98,16 @@ MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
     return _mm256_dpbusd_epi32(low, upper, x.high);
 }
 
+/* ---- Words of four int8 ---------------------------------------------------------------------- */
+
+typedef __m512i v_i32;
+enum { MG_Q8_BIAS = 128 }; /* the product is of unsigned by signed */
+
+MG_INLINE v_i32 v_words(const float *p) { return _mm512_loadu_si512(p); }
+MG_INLINE v_i32 v_word(const float *p, size_t i) {
+    return _mm512_castps_si512(_mm512_set1_ps(p[i]));
+}
+MG_INLINE v_i32 v_dot_words(v_i32 x, v_i32 w, v_i32 sum) { return _mm512_dpbusd_epi32(sum, w, x); }
+MG_INLINE v_f32 v_from_i32(v_i32 a) { return _mm512_cvtepi32_ps(a); }
+
 #endif

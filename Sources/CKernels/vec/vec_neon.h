@@ -177,4 +177,38 @@ MG_INLINE v_f8 v8_fma(v_f8 a, v_f8 b, v_f8 c) {
         {vfmaq_f32(c.val[0], a.val[0], b.val[0]), vfmaq_f32(c.val[1], a.val[1], b.val[1])}};
 }
 
+/* ---- Words of four int8 ---------------------------------------------------------------------- */
+
+typedef int32x4_t v_i32;
+enum { MG_Q8_BIAS = 0 };
+
+MG_INLINE v_i32 v_words(const float *p) { return vreinterpretq_s32_f32(vld1q_f32(p)); }
+/* One load for four neighbours, whose lanes the dot product takes from there. */
+MG_INLINE v_i32 v_word(const float *p, size_t i) {
+    int32x4_t four = v_words(p + i / 4 * 4);
+    switch (i % 4) {
+    case 0:
+        return vdupq_laneq_s32(four, 0);
+    case 1:
+        return vdupq_laneq_s32(four, 1);
+    case 2:
+        return vdupq_laneq_s32(four, 2);
+    default:
+        return vdupq_laneq_s32(four, 3);
+    }
+}
+#if defined(MG_DOT_PRODUCT)
+MG_INLINE v_i32 v_dot_words(v_i32 x, v_i32 w, v_i32 sum) {
+    return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
+}
+#else
+/* Pairs of products are at most 2 * 127 * 127: they fit 16 bits. */
+MG_INLINE v_i32 v_dot_words(v_i32 x, v_i32 w, v_i32 sum) {
+    int8x16_t a = vreinterpretq_s8_s32(x), b = vreinterpretq_s8_s32(w);
+    int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_high_s8(a, b);
+    return vpadalq_s16(sum, vpaddq_s16(low, high));
+}
+#endif
+MG_INLINE v_f32 v_from_i32(v_i32 a) { return vcvtq_f32_s32(a); }
+
 #endif

@@ -165,4 +165,23 @@ MG_INLINE v_f8 v8_fma(v_f8 a, v_f8 b, v_f8 c) {
     return a;
 }
 
+/* ---- Words of four int8 ---------------------------------------------------------------------- */
+
+typedef int32_t v_i32;
+enum { MG_Q8_BIAS = 0 };
+
+MG_INLINE v_i32 v_words(const float *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+MG_INLINE v_i32 v_word(const float *p, size_t i) { return v_words(p + i); }
+MG_INLINE v_i32 v_dot_words(v_i32 x, v_i32 w, v_i32 sum) {
+    int8_t a[4], b[4];
+    memcpy(a, &x, sizeof a);
+    memcpy(b, &w, sizeof b);
+    return sum + a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+}
+MG_INLINE v_f32 v_from_i32(v_i32 a) { return (float)a; }
+
 #endif

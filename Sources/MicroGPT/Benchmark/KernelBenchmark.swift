@@ -110,7 +110,8 @@ public struct KernelBenchmark {
     else { throw MemoryError.exhausted(byteCount: cost.footprint) }
     let bound = roofline.bound(
       flops: cost.flops, bytes: cost.bytes, footprint: cost.footprint, threads: threads,
-      bf16: cost.arithmetic == MG_BF16)
+      arithmetic: cost.arithmetic == MG_Q8
+        ? .int8 : cost.arithmetic == MG_BF16 ? .bf16 : .float32)
     return KernelResult(
       kernel: String(cString: mg_bench_about(benchmark).name),
       shape: withUnsafeBytes(of: cost.shape) { bytes in

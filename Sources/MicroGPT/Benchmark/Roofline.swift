@@ -5,11 +5,11 @@
 //
 //     max(F / peak, M / bandwidth)
 //
-// peak: fused multiply-adds in registers, float32 or bf16 (on back end scalar, the tile of the
-// matrix multiply if a compiler made that faster). bandwidth: reading, with sum_f32, a buffer that
-// is not smaller than the operands together, the fastest of those measured: usually the next larger
-// one, so data that fits in a cache is held against that cache. The last buffer is larger than
-// every cache; larger operands are compared with that one.
+// peak: multiply-adds in registers of float32, bf16 or 8-bit integers (on back end scalar, the tile
+// of the matrix multiply if a compiler made that faster). bandwidth: reading, with sum_f32, a
+// buffer that is not smaller than the operands together, the fastest of those measured: usually the
+// next larger one, so data that fits in a cache is held against that cache. The last buffer is
+// larger than every cache; larger operands are compared with that one.
 //
 // Two things keep the share of the bound from being exact. Kernels that do other than multiply-adds
 // can't reach the peak: an addition takes the place of two operations. Kernels that write as well
@@ -23,6 +23,11 @@ public struct Roofline: Equatable, Sendable {
   /// Which limit a run meets first.
   public enum Limit: String, Sendable {
     case compute, memory
+  }
+
+  /// What multiply-adds are done with.
+  public enum Arithmetic: String, Sendable {
+    case float32, bf16, int8
   }
 
   /// The rate of reading a buffer again and again.
@@ -39,23 +44,34 @@ public struct Roofline: Equatable, Sendable {
   public var peaks: [Int: Double]
   /// The same in bf16 arithmetic; empty where it was not measured.
   public var bf16Peaks: [Int: Double] = [:]
+  /// The same of 8-bit integers.
+  public var int8Peaks: [Int: Double] = [:]
   /// Ascending in `byteCount` for each number of threads; the last one is main memory.
   public var readings: [Reading]
 
   /// The shortest time in which `threads` threads could do it, and why; nil where neither
   /// operations nor bytes are counted, or where nothing was measured for so many threads.
   public func bound(
-    flops: Double, bytes: Double, footprint: Int, threads: Int, bf16: Bool = false
+    flops: Double, bytes: Double, footprint: Int, threads: Int,
+    arithmetic: Arithmetic = .float32
   ) -> (seconds: Double, limit: Limit)? {
     let rates = readings.filter { $0.threads == threads }
     let holding = rates.filter { $0.byteCount >= footprint }
     guard
-      flops > 0 || bytes > 0, let peak = (bf16 ? bf16Peaks : peaks)[threads],
+      flops > 0 || bytes > 0, let peak = peaks(of: arithmetic)[threads],
       let bandwidth = holding.map(\.bytesPerSecond).max() ?? rates.last?.bytesPerSecond
     else { return nil }
     let compute = flops / peak
     let memory = bytes / bandwidth
     return compute >= memory ? (compute, .compute) : (memory, .memory)
+  }
+
+  private func peaks(of arithmetic: Arithmetic) -> [Int: Double] {
+    switch arithmetic {
+    case .float32: peaks
+    case .bf16: bf16Peaks
+    case .int8: int8Peaks
+    }
   }
 }
 
@@ -69,6 +85,7 @@ extension Roofline {
       var context = compute.context(threads: threads)
       roofline.peaks[threads] = mg_bench_peak(&context, MG_F32, quick ? 0.02 : 0.1)
       roofline.bf16Peaks[threads] = mg_bench_peak(&context, MG_BF16, quick ? 0.02 : 0.1)
+      roofline.int8Peaks[threads] = mg_bench_peak(&context, MG_Q8, quick ? 0.02 : 0.1)
       for byteCount in bufferSizes(
         lastLevelCache: lastLevelCacheByteCount() ?? 0,
         available: SystemInfo.availableMemoryByteCount)
@@ -147,6 +164,7 @@ extension Roofline {
     }
     return [
       "fma_peak": .array(list(peaks)), "bf16_peak": .array(list(bf16Peaks)),
+      "int8_peak": .array(list(int8Peaks)),
       "streaming_read": .array(readingList),
       "rule": .string(
         "time >= max(flops / peak of the arithmetic, bytes / fastest streaming_read of a buffer "

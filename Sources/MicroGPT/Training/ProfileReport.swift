@@ -78,7 +78,7 @@ extension ProfileReport.Row {
     guard
       let bound = roofline.bound(
         flops: label.flops, bytes: label.bytes, footprint: Int(label.bytes), threads: threads,
-        bf16: label.precision == .bfloat16)
+        arithmetic: label.precision == .bfloat16 ? .bf16 : .float32)
     else { return }
     // Operations of one name have one shape, but for the few whose name doesn't tell it.
     if limit == nil || count * bound.seconds > boundSeconds { limit = bound.limit }

@@ -42,12 +42,12 @@ enum BenchTable {
       let reads = roofline.readings.filter { $0.threads == threads }.map { reading in
         "\(gigabytes(reading.bytesPerSecond)) (\(binarySize(reading.byteCount)))"
       }
-      let narrow = roofline.bf16Peaks[threads].map {
-        ", bf16 \(Format.fixed($0 / 1e9, decimals: 1))"
+      let others = [("bf16", roofline.bf16Peaks), ("int8", roofline.int8Peaks)].map { name, peaks in
+        peaks[threads].map { ", \(name) \(Format.fixed($0 / 1e9, decimals: 1))" } ?? ""
       }
       lines +=
         "\(threadCount(threads)): peak "
-        + "\(Format.fixed(peak / 1e9, decimals: 1))\(narrow ?? "") GFLOP/s; reading, GB/s: "
+        + "\(Format.fixed(peak / 1e9, decimals: 1))\(others.joined()) GFLOP/s; reading, GB/s: "
         + reads.joined(separator: ", ") + "\n"
     }
     return lines + "\n"

@@ -9,6 +9,7 @@ import Testing
   static let roofline = Roofline(
     peaks: [1: 100e9, 2: 200e9],
     bf16Peaks: [1: 190e9],
+    int8Peaks: [1: 400e9],
     readings: [
       Roofline.Reading(threads: 1, byteCount: 1000, bytesPerSecond: 50e9),
       Roofline.Reading(threads: 1, byteCount: 1_000_000, bytesPerSecond: 10e9),
@@ -37,11 +38,14 @@ import Testing
     #expect(bound.limit == limit)
   }
 
-  @Test func bf16HasAPeakOfItsOwn() throws {
-    let bound = try #require(
-      Self.roofline.bound(flops: 1900, bytes: 0, footprint: 0, threads: 1, bf16: true))
-    #expect(abs(bound.seconds / 10e-9 - 1) < 1e-12)
-    #expect(Self.roofline.bound(flops: 1, bytes: 0, footprint: 0, threads: 2, bf16: true) == nil)
+  @Test(arguments: [(1900.0, Roofline.Arithmetic.bf16), (4000.0, .int8)])
+  func anArithmeticHasPeaksOfItsOwn(flops: Double, arithmetic: Roofline.Arithmetic) throws {
+    let one = Self.roofline.bound(
+      flops: flops, bytes: 0, footprint: 0, threads: 1, arithmetic: arithmetic)
+    #expect(abs(try #require(one).seconds / 10e-9 - 1) < 1e-12)
+    let two = Self.roofline.bound(
+      flops: flops, bytes: 0, footprint: 0, threads: 2, arithmetic: arithmetic)
+    #expect(two == nil)
   }
 
   @Test func noBoundWithoutACountOrAMeasurement() {
@@ -85,6 +89,7 @@ import Testing
     #expect(json["fma_peak"]?[1]?["threads"]?.intValue == 2)
     #expect(json["fma_peak"]?[1]?["gflops"]?.doubleValue == 200)
     #expect(json["bf16_peak"]?[0]?["gflops"]?.doubleValue == 190)
+    #expect(json["int8_peak"]?[0]?["gflops"]?.doubleValue == 400)
     #expect(json["streaming_read"]?[0]?["buffer_bytes"]?.intValue == 1000)
     #expect(json["streaming_read"]?[0]?["gb_per_second"]?.doubleValue == 50)
     #expect(json["rule"]?.stringValue?.isEmpty == false)

@@ -1,0 +1,118 @@
+/* Product of 8-bit activations with 8- or 4-bit weights: partition over workers, packing, epilogue.
+ *
+ * The rows of x are packed once, all workers at it. Then each worker owns a rectangle of c and
+ * packs its weights a group of panels at a time; a panel of x passes by each group. There are no
+ * blocks of the summed dimension: panels of bytes are short enough, and sums of integers stay in
+ * registers from the first to the last. */
+#include "gemm.h"
+
+/* Words of packed weights that a worker holds at a time, if that is more than a panel: 128 KB,
+ * which leaves the second-level cache room for x and c. */
+enum { GROUP_WORDS = 32768 };
+
+typedef struct {
+    const mg_context *context;
+    const mg_quantized_product *product;
+    size_t row_parts; /* workers along m; the rest along n */
+} q8_job;
+
+static size_t round_up(size_t n, size_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+
+/* Columns of a group: whole panels, no more than mg_matmul would take. */
+static size_t group_columns(const mg_kernels *f, size_t k, int by_block) {
+    size_t columns = mg_min(GROUP_WORDS / (mg_q8_words(k, by_block) + 1), f->nc);
+    return columns < f->nr ? f->nr : columns / f->nr * f->nr;
+}
+
+static size_t group_scratch(const mg_kernels *f, size_t k, int by_block) {
+    return group_columns(f, k, by_block) * (mg_q8_words(k, by_block) + 1);
+}
+
+size_t mg_quantized_matmul_scratch(const mg_kernels *kernels, size_t rows, size_t k) {
+    (void)rows;
+    size_t row = group_scratch(kernels, k, 0), block = group_scratch(kernels, k, 1);
+    return round_up(row > block ? row : block, 16);
+}
+
+size_t mg_quantized_matmul_shared(const mg_kernels *kernels, size_t rows, size_t k) {
+    size_t words = mg_q8_words(k, 0);
+    if (words < mg_q8_words(k, 1)) words = mg_q8_words(k, 1);
+    return round_up(round_up(rows, kernels->mr) * words, 16);
+}
+
+static int by_block(const mg_quantized_product *x) { return x->w.format != MG_Q8_ROW; }
+
+/* The epilogue as that of a product of floats whose sums stand in c. */
+static mg_product epilogue(const mg_quantized_product *x) {
+    return (mg_product){.m = x->a.rows,
+                        .n = x->w.n,
+                        .k = x->w.k,
+                        .c = {x->c, x->ldc, MG_F32},
+                        .scale = 1.0f,
+                        .finish = x->activation < 0 ? MG_KEEP : MG_ACTIVATE,
+                        .activation = x->activation,
+                        .residual = x->residual};
+}
+
+/* ---- Panels ---------------------------------------------------------------------------------- */
+
+static void pack_worker(void *argument, size_t worker, size_t workers) {
+    const q8_job *job = argument;
+    const mg_quantized_product *x = job->product;
+    const mg_kernels *f = job->context->kernels;
+    mg_range r = mg_share(x->a.rows, f->mr, worker, workers);
+    float *to = job->context->shared + r.first * mg_q8_words(x->a.k, by_block(x));
+    f->pack_q8_rows(&x->a, r.first, r.end - r.first, by_block(x), to);
+}
+
+/* Columns of c from one group of packed weights. */
+static void multiply_group(const q8_job *job, mg_range rows, mg_range columns, const float *panels,
+                           float *space) {
+    const mg_quantized_product *x = job->product;
+    const mg_kernels *f = job->context->kernels;
+    const mg_product finish = epilogue(x);
+    const float *bias = x->bias ? x->bias + columns.first : NULL;
+    size_t words = mg_q8_words(x->w.k, by_block(x)), n = columns.end - columns.first;
+    for (size_t i = rows.first; i < rows.end; i += f->mr) {
+        size_t m = mg_min(f->mr, rows.end - i);
+        float *to = x->c + i * x->ldc + columns.first;
+        (by_block(x) ? f->gemm_block_q8b
+                     : f->gemm_block_q8)(m, n, x->w.k, job->context->shared + i * words, panels,
+                                         x->a.scales + i, to, x->ldc, bias);
+        if (mg_product_finishes(&finish))
+            mg_product_finish(f, &finish, i, m, columns, to, x->ldc, space);
+    }
+}
+
+static void multiply_worker(void *argument, size_t worker, size_t workers) {
+    const q8_job *job = argument;
+    const mg_quantized_product *x = job->product;
+    const mg_context *context = job->context;
+    const mg_kernels *f = context->kernels;
+    size_t row_parts = workers == 1 ? 1 : job->row_parts, column_parts = workers / row_parts;
+    mg_range rows = mg_share(x->a.rows, f->mr, worker / column_parts, row_parts);
+    mg_range columns = mg_share(x->w.n, f->nr, worker % column_parts, column_parts);
+    size_t group = group_columns(f, x->w.k, by_block(x));
+    float *panels = context->scratch + worker * context->scratch_per_worker;
+    float *space = panels + group * mg_q8_words(x->w.k, by_block(x));
+    if (rows.first == rows.end) return;
+    for (size_t j = columns.first; j < columns.end; j += group) {
+        mg_range part = {j, mg_min(j + group, columns.end)};
+        f->pack_quantized(&x->w, j, part.end - j, panels);
+        multiply_group(job, rows, part, panels, space);
+    }
+}
+
+void mg_quantized_matmul(const mg_context *context, const mg_quantized_product *x) {
+    size_t m = x->a.rows, n = x->w.n;
+    if (m == 0 || n == 0) return;
+    q8_job job = {.context = context, .product = x, .row_parts = 1};
+    /* Four times as many of these operations in the time of one on floats. */
+    int parallel = 2.0 * (double)m * (double)n * (double)x->w.k >= 4.0 * MG_SERIAL_FLOPS;
+    if (parallel)
+        job.row_parts = mg_row_parts(context->kernels, m, n, mg_pool_workers(context->pool));
+    mg_dispatch(context, parallel, pack_worker, &job);
+    mg_dispatch(context, parallel, multiply_worker, &job);
+}

@@ -1,0 +1,116 @@
+/* Random quantised operands and the exact product of two rows. See exact_q8.h. */
+#include "exact_q8.h"
+
+static void *raw(checker *c, size_t count) { return output(c, (count + 3) / 4 + 1); }
+
+/* Half precision by its definition; no NaN. */
+static float half(uint16_t bits) {
+    int exponent = bits >> 10 & 31, fraction = bits & 0x3FF;
+    double size = ldexp(exponent ? 1024 + fraction : fraction, (exponent ? exponent : 1) - 25);
+    if (exponent == 31) size = (double)INFINITY;
+    return (float)(bits & 0x8000 ? -size : size);
+}
+
+static int random_q(checker *c, exact_fill fill, size_t row) {
+    if (fill == EXTREME_VALUES) return row % 2 ? -127 : 127;
+    return (int)random_below(c, 255) - 127;
+}
+
+static float row_scale(checker *c, exact_fill fill) {
+    static const float special[] = {0, INFINITY, NAN, 1};
+    float scale = (float)exp2(8 * random_uniform(c));
+    return fill == SPECIAL_SCALES ? special[random_below(c, 4)] : scale;
+}
+
+/* Of either sign (4-bit scales are), subnormals among them. */
+static uint16_t block_scale(checker *c, exact_fill fill) {
+    uint16_t bits = (uint16_t)(random_bits(c) & 0xFFFF);
+    int infinite = fill == SPECIAL_SCALES && random_below(c, 16) == 0;
+    if (infinite) return (uint16_t)((bits & 0x8000) | 0x7C00);
+    return (bits & 0x7C00) == 0x7C00 ? bits & 0xBFFF : bits;
+}
+
+mg_quantized exact_weights(checker *c, mg_quantization format, size_t n, size_t k,
+                           exact_fill fill) {
+    size_t stride = mg_quantized_stride(k), blocks = stride / MG_BLOCK;
+    size_t size = mg_quantized_value_bytes(format, n, k);
+    uint8_t *values = (uint8_t *)raw(c, size + 1) + 1;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < stride; j++) {
+            int q = j < k ? random_q(c, fill, i) : 0;
+            size_t at = (i * stride + j / MG_BLOCK * MG_BLOCK) / 2 + j % 16;
+            if (format != MG_Q4_BLOCK)
+                values[i * stride + j] = (uint8_t)q;
+            else if (j % MG_BLOCK < 16)
+                values[at] = (uint8_t)((q >> 4) + 8);
+            else
+                values[at] = (uint8_t)(values[at] | ((q >> 4) + 8) << 4);
+        }
+    mg_quantized w = {.format = format, .n = n, .k = k, .values = values};
+    float *row = output(c, format == MG_Q8_ROW ? n : 0);
+    uint16_t *block = raw(c, format == MG_Q8_ROW ? 0 : n * blocks * sizeof *block);
+    for (size_t i = 0; format == MG_Q8_ROW && i < n; i++) row[i] = row_scale(c, fill);
+    for (size_t i = 0; format != MG_Q8_ROW && i < n * blocks; i++) block[i] = block_scale(c, fill);
+    w.scales = format == MG_Q8_ROW ? (const void *)row : block;
+    return w;
+}
+
+mg_q8_rows exact_rows(checker *c, size_t rows, size_t k, exact_fill fill) {
+    size_t stride = mg_quantized_stride(k), blocks = stride / MG_BLOCK;
+    mg_q8_rows x = {.rows = rows, .k = k, .values = raw(c, rows * stride)};
+    x.sums = raw(c, rows * blocks * sizeof *x.sums);
+    x.scales = output(c, rows);
+    for (size_t i = 0; i < rows; i++) {
+        x.scales[i] = row_scale(c, fill);
+        for (size_t b = 0; b < blocks; b++) {
+            int32_t sum = 0;
+            for (size_t j = b * MG_BLOCK; j < (b + 1) * MG_BLOCK; j++) {
+                int q = j < k ? random_q(c, fill, i) : 0;
+                x.values[i * stride + j] = (int8_t)q;
+                sum += q;
+            }
+            x.sums[i * blocks + b] = sum;
+        }
+    }
+    return x;
+}
+
+mg_q8_rows exact_rows_part(const mg_q8_rows *x, size_t first, size_t count) {
+    size_t stride = mg_quantized_stride(x->k);
+    return (mg_q8_rows){count, x->k, x->values + first * stride,
+                        x->sums + first * (stride / MG_BLOCK), x->scales + first};
+}
+
+int exact_q(const mg_quantized *w, size_t i, size_t j) {
+    size_t stride = mg_quantized_stride(w->k);
+    if (w->format != MG_Q4_BLOCK) return ((const int8_t *)w->values)[i * stride + j];
+    const uint8_t *block = (const uint8_t *)w->values + (i * stride + j - j % MG_BLOCK) / 2;
+    return (j % MG_BLOCK < 16 ? block[j % 16] & 15 : block[j % 16] >> 4) - 8;
+}
+
+float exact_scale(const mg_quantized *w, size_t i, size_t j) {
+    if (w->format == MG_Q8_ROW) return ((const float *)w->scales)[i];
+    return half(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
+}
+
+float exact_product(const checker *c, const mg_q8_rows *x, size_t i, const mg_quantized *w,
+                    size_t j) {
+    const int8_t *row = x->values + i * mg_quantized_stride(x->k);
+    size_t block = w->format == MG_Q8_ROW ? w->k : MG_BLOCK;
+    float v = 0;
+    for (size_t first = 0; first < w->k; first += block) {
+        int64_t sum = 0;
+        for (size_t p = first; p < first + block && p < w->k; p++) sum += row[p] * exact_q(w, j, p);
+        float scale = exact_scale(w, j, first), s = (float)sum;
+        if (w->format == MG_Q8_ROW) return s * (x->scales[i] * scale);
+        v = c->k->isa == MG_ISA_SCALAR ? s * scale + v : fmaf(s, scale, v);
+    }
+    return w->format == MG_Q8_ROW ? 0.0f * (x->scales[i] * exact_scale(w, j, 0)) : v * x->scales[i];
+}
+
+void expect_product(checker *c, const char *what, size_t index, float found, float wanted) {
+    if (isnan(wanted))
+        expect(c, what, index, (double)found, (double)wanted, 0);
+    else
+        expect_same(c, what, 1, &found, &wanted);
+}

@@ -1,0 +1,33 @@
+/* What the checks of quantised products share: random operands and the exact arithmetic of
+ * mg_formats.h, element by element, so that results can be compared bit by bit. */
+#ifndef MG_CHECK_EXACT_Q8_H
+#define MG_CHECK_EXACT_Q8_H
+#include "check.h"
+
+enum { QUANTIZATIONS = 3 };
+
+/* How operands are filled. EXTREME: every q is 127 or -127 (4 bits: -8), a row or column of one
+ * sign, so that sums are as large as they can be. SPECIAL: scales are zero, infinite or NaN. */
+typedef enum { RANDOM_VALUES, EXTREME_VALUES, SPECIAL_SCALES } exact_fill;
+
+/* Buffers of the current case. Values of weights stand at an odd address. */
+mg_quantized exact_weights(checker *c, mg_quantization format, size_t n, size_t k, exact_fill fill);
+mg_q8_rows exact_rows(checker *c, size_t rows, size_t k, exact_fill fill);
+
+/* `count` rows from row `first` on. */
+mg_q8_rows exact_rows_part(const mg_q8_rows *x, size_t first, size_t count);
+
+/* q of row i and column j, of the padding too. */
+int exact_q(const mg_quantized *w, size_t i, size_t j);
+/* The scale of column j in row i. */
+float exact_scale(const mg_quantized *w, size_t i, size_t j);
+
+/* Element (i, j) of x w^T: on the back end scalar its v_fma, which is not fused on every machine.
+ */
+float exact_product(const checker *c, const mg_q8_rows *x, size_t i, const mg_quantized *w,
+                    size_t j);
+
+/* The same bits, or NaN both. */
+void expect_product(checker *c, const char *what, size_t index, float found, float wanted);
+
+#endif
