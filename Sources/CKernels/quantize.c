@@ -22,7 +22,9 @@ static void quantize_worker(void *argument, size_t worker, size_t workers) {
         float *scales = job->scales;
         uint16_t *halves = job->scales;
         switch (m->format) {
-        case MG_Q8_ROW: f->quantize_row_q8(m->k, x, (int8_t *)values, NULL, scales + i); break;
+        case MG_Q8_ROW:
+            f->quantize_row_q8(m->k, x, (int8_t *)values, NULL, scales + i);
+            break;
         case MG_Q8_BLOCK:
             f->quantize_blocks_q8(m->k, x, (int8_t *)values, halves + i, m->n);
             break;

@@ -1,6 +1,6 @@
 /* Checks of conversions between float32 and the 16-bit formats. */
 #include "checks.h"
-#include "quantized.h"
+#include "quantizers.h"
 #include "reference.h"
 
 static float from_bits(uint32_t bits) {

@@ -1,5 +1,5 @@
-/* Checks of rows of 8-bit activations times quantised matrices: against exact integer sums with
- * scales in double, and bit by bit for other numbers of tokens and other ranges of rows. */
+/* Checks of rows of 8-bit activations times quantised matrices, bit by bit: against the arithmetic
+ * of mg_formats.h, and for other numbers of tokens and other ranges of rows. */
 #include "checks.h"
 #include "quantized.h"
 
@@ -10,32 +10,17 @@ typedef struct {
     gemv_function *gemv;
     mg_quantization format;
     size_t rows, n, k, first, end, ldc;
-    bool bias, extreme;
+    bool bias;
+    quantized_fill fill;
 } gemv_case;
 
-/* Row formats: two roundings of products, one of the sum as a float. Block formats: each block adds
- * at most two (where multiply-adds are not fused) of what is there so far. */
 static void compare(checker *c, const gemv_case *t, const mg_q8_rows *a, const mg_quantized *w,
                     const float *bias, const float *found) {
-    size_t stride = mg_quantized_stride(t->k);
-    size_t block = t->format == MG_Q8_ROW ? stride : MG_BLOCK; /* what has one scale */
-    size_t blocks = stride ? stride / block : 0;
     for (size_t r = 0; r < t->rows; r++)
         for (size_t i = t->first; i < t->end; i++) {
-            double sum = 0, magnitude = 0;
-            for (size_t b = 0; b < blocks; b++) {
-                int32_t part = 0;
-                for (size_t j = b * block; j < (b + 1) * block; j++)
-                    part += a->values[r * stride + j] * quantized_code(w, i, j);
-                double value = part * quantized_scale(w, i, b * block) * (double)a->scales[r];
-                sum += value;
-                magnitude += fabs(value);
-            }
-            double error =
-                EPS * (t->format == MG_Q8_ROW ? 1.5 * fabs(sum) : ((double)blocks + 2) * magnitude);
-            double wanted = sum + (bias ? (double)bias[i] : 0);
-            expect(c, "c", r * t->ldc + i, (double)found[r * t->ldc + i], wanted,
-                   error + EPS * fabs(wanted) + TINY);
+            float wanted = quantized_product(c, a, r, w, i);
+            if (bias) wanted += bias[i];
+            expect_product(c, "c", r * t->ldc + i, found[r * t->ldc + i], wanted);
         }
 }
 
@@ -53,16 +38,16 @@ static void compare_parts(checker *c, const gemv_case *t, const mg_q8_rows *a,
         float *y = output(c, t->n);
         t->gemv(&one, w, t->first, middle, bias, y, t->n);
         t->gemv(&one, w, middle, t->end, bias, y, t->n);
-        expect_same(c, "one token in two parts", count, y + t->first,
-                    found + r * t->ldc + t->first);
+        for (size_t i = t->first; i < t->end; i++)
+            expect_product(c, "one token in two parts", i, y[i], found[r * t->ldc + i]);
     }
 }
 
 static void check_case(checker *c, const gemv_case *t) {
-    case_begin(c, "tokens %zu, n %zu, k %zu, rows %zu ... %zu, ldc %zu%s%s", t->rows, t->n, t->k,
-               t->first, t->end, t->ldc, t->bias ? ", bias" : "", t->extreme ? ", extreme" : "");
-    mg_q8_rows a = random_q8_rows(c, t->rows, t->k, t->extreme);
-    mg_quantized w = random_quantized(c, t->format, t->n, t->k, t->extreme);
+    case_begin(c, "tokens %zu, n %zu, k %zu, rows %zu ... %zu, ldc %zu, fill %d%s", t->rows, t->n,
+               t->k, t->first, t->end, t->ldc, (int)t->fill, t->bias ? ", bias" : "");
+    mg_q8_rows a = random_q8_rows(c, t->rows, t->k, t->fill);
+    mg_quantized w = random_quantized(c, t->format, t->n, t->k, t->fill);
     const float *bias = t->bias ? normals(c, t->n, 1) : NULL;
     size_t size = t->rows ? (t->rows - 1) * t->ldc + t->end : 0; /* nothing beyond may be written */
     float *found = output(c, size);
@@ -85,7 +70,7 @@ static void check_gemv(checker *c, gemv_function *gemv, mg_quantization format) 
         for (size_t j = 0; j < sizeof ks / sizeof *ks; j++)
             for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {
                 gemv_case one = {gemv, format, tokens[t], ns[i], ks[j],
-                                 0,    ns[i],  ns[i],     j % 2, (i + j + t) % 3 == 0};
+                                 0,    ns[i],  ns[i],     j % 2, (quantized_fill)((i + j + t) % 3)};
                 check_case(c, &one);
                 one.first = random_below(c, ns[i]);
                 one.end = one.first + random_below(c, ns[i] - one.first + 1);
@@ -93,10 +78,11 @@ static void check_gemv(checker *c, gemv_function *gemv, mg_quantization format) 
                 one.bias = !one.bias;
                 check_case(c, &one);
             }
-    gemv_case strips = {gemv, format, 5, by_scale(c, 40, 200), 2080, 0, 0, 211, true, false};
+    gemv_case strips = {gemv, format, 5,    by_scale(c, 40, 200), 2080, 0,
+                        0,    211,    true, RANDOM_VALUES};
     strips.end = strips.n;
     check_case(c, &strips);
-    strips.extreme = true;
+    strips.fill = EXTREME_VALUES;
     check_case(c, &strips);
 }
 

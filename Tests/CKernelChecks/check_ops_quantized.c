@@ -2,6 +2,7 @@
  * row by row, for any number of workers. The kernels are checked elsewhere. */
 #include "checks.h"
 #include "quantized.h"
+#include "quantizers.h"
 
 static mg_q8_rows empty_rows(checker *c, size_t rows, size_t k) {
     return mg_q8_rows_at(aligned_output(c, mg_q8_rows_bytes(rows, k) / 4), rows, k);
@@ -77,8 +78,8 @@ static void expect_embedded(checker *c, const mg_embedding *e, const mg_quantize
     for (size_t t = 0; t < e->batch * e->time; t++)
         for (size_t j = 0; j < e->width; j++) {
             size_t row = (size_t)e->tokens[t], at = (e->position + t % e->time) * e->width + j;
-            double token =
-                (double)e->scale * quantized_scale(table, row, j) * quantized_code(table, row, j);
+            double token = (double)e->scale * (double)quantized_scale(table, row, j) *
+                           quantized_value(table, row, j);
             double wanted = token + (positions ? (double)positions[at] : 0);
             expect(c, "y", t * e->width + j, (double)y[t * e->width + j], wanted,
                    EPS * (fabs(token) + fabs(wanted) / 2));
@@ -95,7 +96,7 @@ void check_op_embedding_quantized(checker *c) {
         mg_embedding e = {.batch = batch, .time = time, .width = width, .position = 2};
         e.tokens = tokens;
         e.scale = i % 2 ? 1.5f : 1.0f;
-        mg_quantized table = random_quantized(c, format, vocabulary, width, false);
+        mg_quantized table = random_quantized(c, format, vocabulary, width, RANDOM_VALUES);
         float *positions = i % 2 ? normals(c, (time + 2) * width, 1) : NULL, *y[3];
         for (size_t w = 0; w < 3; w++) {
             mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);

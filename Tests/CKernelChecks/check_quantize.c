@@ -3,6 +3,7 @@
  * the best of a fine sweep. */
 #include "checks.h"
 #include "quantized.h"
+#include "quantizers.h"
 #include "reference.h"
 
 static const size_t widths[] = {0, 1, 15, 16, 17, 31, 32, 33, 64, 100, 1000};
@@ -37,6 +38,11 @@ void check_quantize_row_q8(checker *c) {
         }
 }
 
+/* The scale of element j of row i, which may be NaN. */
+static double block_scale(const mg_quantized *w, size_t i, size_t j) {
+    return half_value(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
+}
+
 /* Weighted square error of one block under a scale, with the nearest codes. */
 static double block_error(const float *x, const float *weights, size_t n, double scale) {
     double error = 0;
@@ -63,11 +69,11 @@ static double extreme(const float *x, size_t n) {
  * product with it are rounded: a code of 127 is off by EPS * 127 before it becomes an integer. */
 static void expect_codes(checker *c, const mg_quantized *w, size_t i, size_t b, const float *x) {
     double low = w->format == MG_Q4_BLOCK ? -8 : -127, high = w->format == MG_Q4_BLOCK ? 7 : 127;
-    double scale = quantized_scale(w, i, b * MG_BLOCK);
+    double scale = block_scale(w, i, b * MG_BLOCK);
     for (size_t j = b * MG_BLOCK; j < (b + 1) * MG_BLOCK; j++) {
         double wanted = j < w->k && scale != 0 && !isnan(scale) ? (double)x[j] / scale : 0;
         wanted = fmin(fmax(wanted, low), high);
-        expect(c, "codes", j, quantized_code(w, i, j), wanted, wanted == 0 ? 0 : 0.5 + 127 * EPS);
+        expect(c, "codes", j, quantized_value(w, i, j), wanted, wanted == 0 ? 0 : 0.5 + 127 * EPS);
     }
 }
 
@@ -118,8 +124,8 @@ static void compare_search(checker *c, const mg_quantized *plain, const mg_quant
     for (size_t b = 0; b * MG_BLOCK < plain->k; b++) {
         size_t at = b * MG_BLOCK, n = plain->k - at < MG_BLOCK ? plain->k - at : MG_BLOCK;
         const float *block_weights = weights ? weights + at : NULL;
-        double before = block_error(x + at, block_weights, n, quantized_scale(plain, 0, at));
-        double after = block_error(x + at, block_weights, n, quantized_scale(searched, 0, at));
+        double before = block_error(x + at, block_weights, n, block_scale(plain, 0, at));
+        double after = block_error(x + at, block_weights, n, block_scale(searched, 0, at));
         if (isnan(after)) {
             expect_true(c, "NaN where the plain scale is", b, isnan(before));
             continue;
@@ -168,13 +174,14 @@ void check_dequantize_row(checker *c) {
         for (int format = MG_Q8_ROW; format <= MG_Q4_BLOCK; format++) {
             size_t k = widths[i], n = 3;
             case_begin(c, "format %d, k %zu", format, k);
-            mg_quantized w = random_quantized(c, (mg_quantization)format, n, k, false);
+            mg_quantized w = random_quantized(c, (mg_quantization)format, n, k, RANDOM_VALUES);
             for (size_t row = 0; row < n; row++) {
                 float *y = output(c, k);
                 c->k->dequantize_row(&w, row, y);
                 for (size_t j = 0; j < k; j++)
                     expect_ulp(c, "y", j, y[j],
-                               quantized_scale(&w, row, j) * quantized_code(&w, row, j), 0.5);
+                               (double)quantized_scale(&w, row, j) * quantized_value(&w, row, j),
+                               0.5);
             }
             case_end(c);
         }

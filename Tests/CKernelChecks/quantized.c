@@ -1,100 +1,133 @@
-/* See quantized.h. */
+/* Random quantised operands and the exact product of two rows. See quantized.h. */
 #include "quantized.h"
 
-void *bytes(checker *c, size_t count) { return output(c, (count + 3) / 4); }
+static void *bytes(checker *c, size_t count) { return output(c, (count + 3) / 4 + 1); }
 
-double half_value(uint16_t bits) {
+/* Half precision by its definition; no NaN. */
+static float half_value(uint16_t bits) {
     int exponent = bits >> 10 & 31, fraction = bits & 0x3FF;
-    double size = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                                 : ldexp(exponent ? 1024 + fraction : fraction,
-                                         (exponent ? exponent : 1) - 25);
-    return bits & 0x8000 ? -size : size;
+    double size = ldexp(exponent ? 1024 + fraction : fraction, (exponent ? exponent : 1) - 25);
+    if (exponent == 31) size = (double)INFINITY;
+    return (float)(bits & 0x8000 ? -size : size);
 }
 
-static int random_code(checker *c, int low, int high, bool extreme) {
-    if (extreme) return random_below(c, 2) ? low : high;
-    return low + (int)random_below(c, (size_t)(high - low + 1));
+static int random_q(checker *c, quantized_fill fill, size_t row) {
+    if (fill == EXTREME_VALUES) return row % 2 ? -127 : 127;
+    return (int)random_below(c, 255) - 127;
 }
 
-static void *random_scales(checker *c, mg_quantization format, size_t n, size_t k) {
-    if (format == MG_Q8_ROW) return normals(c, n, 0.01);
-    size_t count = mg_quantized_scale_bytes(format, n, k) / sizeof(uint16_t);
-    uint16_t *scales = bytes(c, count * sizeof *scales);
-    for (size_t i = 0; i < count; i++) /* 2^-9 ... 2^-2, both signs */
-        scales[i] = (uint16_t)((random_bits(c) & 0x83FF) | (6 + random_below(c, 7)) << 10);
-    return scales;
+static float row_scale(checker *c, quantized_fill fill) {
+    static const float special[] = {0, INFINITY, NAN, 1};
+    float scale = (float)exp2(8 * random_uniform(c));
+    return fill == SPECIAL_SCALES ? special[random_below(c, 4)] : scale;
+}
+
+/* Of either sign (4-bit scales are), subnormals among them. */
+static uint16_t block_scale(checker *c, quantized_fill fill) {
+    uint16_t bits = (uint16_t)(random_bits(c) & 0xFFFF);
+    int infinite = fill == SPECIAL_SCALES && random_below(c, 16) == 0;
+    if (infinite) return (uint16_t)((bits & 0x8000) | 0x7C00);
+    return (bits & 0x7C00) == 0x7C00 ? bits & 0xBFFF : bits;
 }
 
 mg_quantized random_quantized(checker *c, mg_quantization format, size_t n, size_t k,
-                              bool extreme) {
-    size_t stride = mg_quantized_stride(k), size = mg_quantized_value_bytes(format, n, k);
-    uint8_t *values = bytes(c, size);
-    memset(values, format == MG_Q4_BLOCK ? 0x88 : 0, size);
+                              quantized_fill fill) {
+    size_t stride = mg_quantized_stride(k), blocks = stride / MG_BLOCK;
+    size_t size = mg_quantized_value_bytes(format, n, k);
+    uint8_t *values = (uint8_t *)bytes(c, size + 1) + 1;
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < k; j++) {
-            size_t at = i * stride + j, place = at % MG_BLOCK;
-            if (format != MG_Q4_BLOCK) {
-                values[at] = (uint8_t)random_code(c, -127, 127, extreme);
-                continue;
-            }
-            int shift = place < MG_BLOCK / 2 ? 0 : 4, code = random_code(c, -8, 7, extreme) + 8;
-            uint8_t *to = values + at / MG_BLOCK * (MG_BLOCK / 2) + place % (MG_BLOCK / 2);
-            *to = (uint8_t)((*to & ~(15 << shift)) | code << shift);
+        for (size_t j = 0; j < stride; j++) {
+            int q = j < k ? random_q(c, fill, i) : 0;
+            size_t at = (i * stride + j / MG_BLOCK * MG_BLOCK) / 2 + j % 16;
+            if (format != MG_Q4_BLOCK)
+                values[i * stride + j] = (uint8_t)q;
+            else if (j % MG_BLOCK < 16)
+                values[at] = (uint8_t)((q >> 4) + 8);
+            else
+                values[at] = (uint8_t)(values[at] | ((q >> 4) + 8) << 4);
         }
-    return (mg_quantized){format, n, k, values, random_scales(c, format, n, k)};
+    mg_quantized w = {.format = format, .n = n, .k = k, .values = values};
+    float *row = output(c, format == MG_Q8_ROW ? n : 0);
+    uint16_t *block = bytes(c, format == MG_Q8_ROW ? 0 : n * blocks * sizeof *block);
+    for (size_t i = 0; format == MG_Q8_ROW && i < n; i++) row[i] = row_scale(c, fill);
+    for (size_t i = 0; format != MG_Q8_ROW && i < n * blocks; i++) block[i] = block_scale(c, fill);
+    w.scales = format == MG_Q8_ROW ? (const void *)row : block;
+    return w;
 }
 
-mg_q8_rows random_q8_rows(checker *c, size_t rows, size_t k, bool extreme) {
+mg_q8_rows random_q8_rows(checker *c, size_t rows, size_t k, quantized_fill fill) {
     size_t stride = mg_quantized_stride(k), blocks = stride / MG_BLOCK;
-    mg_q8_rows a = mg_q8_rows_at(aligned_output(c, mg_q8_rows_bytes(rows, k) / 4), rows, k);
-    memset(a.values, 0, rows * stride);
+    mg_q8_rows x = {.rows = rows, .k = k, .values = bytes(c, rows * stride)};
+    x.sums = bytes(c, rows * blocks * sizeof *x.sums);
+    x.scales = output(c, rows);
     for (size_t i = 0; i < rows; i++) {
-        a.scales[i] = 0.01f * (float)fabs(random_normal(c));
-        for (size_t j = 0; j < k; j++)
-            a.values[i * stride + j] = (int8_t)random_code(c, -127, 127, extreme);
+        x.scales[i] = row_scale(c, fill);
         for (size_t b = 0; b < blocks; b++) {
             int32_t sum = 0;
-            for (size_t j = 0; j < MG_BLOCK; j++) sum += a.values[(i * blocks + b) * MG_BLOCK + j];
-            a.sums[i * blocks + b] = sum;
+            for (size_t j = b * MG_BLOCK; j < (b + 1) * MG_BLOCK; j++) {
+                int q = j < k ? random_q(c, fill, i) : 0;
+                x.values[i * stride + j] = (int8_t)q;
+                sum += q;
+            }
+            x.sums[i * blocks + b] = sum;
         }
     }
-    return a;
+    return x;
 }
 
-int quantized_code(const mg_quantized *w, size_t i, size_t j) {
-    size_t at = i * mg_quantized_stride(w->k) + j, block = at / MG_BLOCK, place = at % MG_BLOCK;
-    if (w->format != MG_Q4_BLOCK) return ((const int8_t *)w->values)[at];
-    const uint8_t *byte = (const uint8_t *)w->values + block * 16 + place % 16;
-    return (place < 16 ? *byte & 15 : *byte >> 4) - 8;
+mg_quantized quantized_part(checker *c, const mg_quantized *w, size_t first, size_t count) {
+    mg_quantized part = *w;
+    part.n = count;
+    part.values = (const char *)w->values + mg_quantized_value_bytes(w->format, first, w->k);
+    part.scales = (const float *)w->scales + first;
+    if (w->format == MG_Q8_ROW) return part;
+    size_t blocks = mg_quantized_stride(w->k) / MG_BLOCK;
+    uint16_t *scales = bytes(c, count * blocks * sizeof *scales);
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t i = 0; i < count; i++)
+            scales[b * count + i] = ((const uint16_t *)w->scales)[b * w->n + first + i];
+    part.scales = scales;
+    return part;
 }
 
-double quantized_scale(const mg_quantized *w, size_t i, size_t j) {
-    if (w->format == MG_Q8_ROW) return (double)((const float *)w->scales)[i];
+mg_q8_rows q8_rows_part(const mg_q8_rows *x, size_t first, size_t count) {
+    size_t stride = mg_quantized_stride(x->k);
+    return (mg_q8_rows){count, x->k, x->values + first * stride,
+                        x->sums + first * (stride / MG_BLOCK), x->scales + first};
+}
+
+int quantized_value(const mg_quantized *w, size_t i, size_t j) {
+    size_t stride = mg_quantized_stride(w->k);
+    if (w->format != MG_Q4_BLOCK) return ((const int8_t *)w->values)[i * stride + j];
+    const uint8_t *block = (const uint8_t *)w->values + (i * stride + j - j % MG_BLOCK) / 2;
+    return (j % MG_BLOCK < 16 ? block[j % 16] & 15 : block[j % 16] >> 4) - 8;
+}
+
+float quantized_scale(const mg_quantized *w, size_t i, size_t j) {
+    if (w->format == MG_Q8_ROW) return ((const float *)w->scales)[i];
     return half_value(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
 }
 
-void expect_q8_row(checker *c, size_t k, const float *x, const int8_t *values, const int32_t *sums,
-                   float scale) {
-    size_t stride = mg_quantized_stride(k);
-    double largest = 0;
-    for (size_t j = 0; j < k; j++)
-        largest = isfinite(x[j]) ? fmax(largest, fabs((double)x[j])) : (double)NAN;
-    for (size_t j = 0; j < k; j++)
-        if (!isfinite(x[j])) largest = (double)NAN;
-    bool empty = !(largest >= 0x1p-100);
-    expect(c, "scale", 0, (double)scale,
-           isnan(largest) ? largest
-           : empty        ? 0
-                          : largest / 127,
-           largest * EPS);
-    for (size_t j = 0; j < stride; j++) {
-        double wanted = j < k && !empty ? (double)x[j] * 127 / largest : 0;
-        /* rounding to an integer; the factor and its product are off by EPS of 127 at most */
-        expect(c, "values", j, values[j], wanted, j < k && !empty ? 0.5 + 127 * EPS : 0);
+float quantized_product(const checker *c, const mg_q8_rows *x, size_t i, const mg_quantized *w,
+                        size_t j) {
+    const int8_t *row = x->values + i * mg_quantized_stride(x->k);
+    size_t block = w->format == MG_Q8_ROW ? w->k : MG_BLOCK;
+    float v = 0;
+    for (size_t first = 0; first < w->k; first += block) {
+        int64_t sum = 0;
+        for (size_t p = first; p < first + block && p < w->k; p++)
+            sum += row[p] * quantized_value(w, j, p);
+        float scale = quantized_scale(w, j, first), s = (float)sum;
+        if (w->format == MG_Q8_ROW) return s * (x->scales[i] * scale);
+        v = c->k->isa == MG_ISA_SCALAR ? s * scale + v : fmaf(s, scale, v);
     }
-    for (size_t b = 0; sums && b < stride / MG_BLOCK; b++) {
-        int32_t sum = 0;
-        for (size_t j = b * MG_BLOCK; j < (b + 1) * MG_BLOCK; j++) sum += values[j];
-        expect_true(c, "sums", b, sums[b] == sum);
-    }
+    return w->format == MG_Q8_ROW ? 0.0f * (x->scales[i] * quantized_scale(w, j, 0))
+                                  : v * x->scales[i];
+}
+
+void expect_product(checker *c, const char *what, size_t index, float found, float wanted) {
+    if (isnan(wanted))
+        expect(c, what, index, (double)found, (double)wanted, 0);
+    else
+        expect_same(c, what, 1, &found, &wanted);
 }

@@ -313,10 +313,10 @@ double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss);
 typedef struct {
     size_t rows, vocabulary;
     const float *p, *q;
-    const int32_t *targets; /* (rows); rows with one below 0 give zeros */
+    const int32_t *targets;     /* (rows); rows with one below 0 give zeros */
     float *losses_p, *losses_q; /* (rows): nats */
-    float *divergences;     /* (rows): Kullback-Leibler of softmax(q) from softmax(p), nats */
-    float *agreements;      /* (rows): 1 where both have their largest logit at the same place */
+    float *divergences;         /* (rows): Kullback-Leibler of softmax(q) from softmax(p), nats */
+    float *agreements; /* (rows): 1 where both have their largest logit at the same place */
 } mg_comparison;
 
 void mg_compare_predictions(const mg_context *context, const mg_comparison *comparison);
