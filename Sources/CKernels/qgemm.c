@@ -1,14 +1,19 @@
 /* Product of 8-bit activations with 8- or 4-bit weights: partition over workers, packing, epilogue.
  *
- * The rows of x are packed once, all workers at it. Then each worker owns a rectangle of c and
- * packs its weights a group of panels at a time; a panel of x passes by each group. There are no
- * blocks of the summed dimension: panels of bytes are short enough, and sums of integers stay in
- * registers from the first to the last. */
+ * A few rows (decoding) are dot products with the rows of w as they are stored. Of more, the rows
+ * of x are packed once, all workers at it. Then each worker owns a rectangle of c and packs its
+ * weights a group of panels at a time; a panel of x passes by each group. There are no blocks of
+ * the summed dimension: panels of bytes are short enough, and sums of integers stay in registers
+ * from the first to the last. */
 #include "gemm.h"
 
 /* Words of packed weights that a worker holds at a time, if that is more than a panel: 128 KB,
  * which leaves the second-level cache room for x and c. */
 enum { GROUP_WORDS = 32768 };
+
+/* Rows of x up to which the kernels that need no packing are called: packing w costs as much as
+ * some rows of products with it. */
+enum { DOT_ROWS = 8 };
 
 typedef struct {
     const mg_context *context;
@@ -105,12 +110,40 @@ static void multiply_worker(void *argument, size_t worker, size_t workers) {
     }
 }
 
+/* ---- A few rows ------------------------------------------------------------------------------ */
+
+/* Rows of w shared by workers, in groups of the eight that the kernels take at a time. */
+static void dot_worker(void *argument, size_t worker, size_t workers) {
+    const q8_job *job = argument;
+    const mg_quantized_product *x = job->product;
+    const mg_context *context = job->context;
+    const mg_kernels *f = context->kernels;
+    const mg_product finish = epilogue(x);
+    mg_range r = mg_share(x->w.n, 8, worker, workers);
+    float *space = context->scratch + worker * context->scratch_per_worker;
+    size_t piece = group_columns(f, x->w.k, by_block(x)); /* less than what scratch holds */
+    if (r.first == r.end) return;
+    (x->w.format == MG_Q8_ROW ? f->gemv_q8_row
+     : x->w.format == MG_Q8_BLOCK
+         ? f->gemv_q8_block
+         : f->gemv_q4_block)(&x->a, &x->w, r.first, r.end, x->bias, x->c, x->ldc);
+    for (size_t j = r.first; mg_product_finishes(&finish) && j < r.end; j += piece) {
+        mg_range columns = {j, mg_min(j + piece, r.end)};
+        mg_product_finish(f, &finish, 0, x->a.rows, columns, x->c + j, x->ldc, space);
+    }
+}
+
 void mg_quantized_matmul(const mg_context *context, const mg_quantized_product *x) {
     size_t m = x->a.rows, n = x->w.n;
     if (m == 0 || n == 0) return;
     q8_job job = {.context = context, .product = x, .row_parts = 1};
     /* Four times as many of these operations in the time of one on floats. */
     int parallel = 2.0 * (double)m * (double)n * (double)x->w.k >= 4.0 * MG_SERIAL_FLOPS;
+    if (m <= DOT_ROWS) {
+        size_t bytes = m * mg_quantized_value_bytes(x->w.format, n, x->w.k);
+        mg_dispatch(context, bytes >= 4 * MG_SERIAL_BYTES, dot_worker, &job);
+        return;
+    }
     if (parallel)
         job.row_parts = mg_row_parts(context->kernels, m, n, mg_pool_workers(context->pool));
     mg_dispatch(context, parallel, pack_worker, &job);

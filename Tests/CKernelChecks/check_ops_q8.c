@@ -90,6 +90,7 @@ void check_op_quantized_matmul(checker *c) {
         check_case(c, format, mr + 1, nr + 3, 0);
         for (size_t i = 0; i < times; i++) {
             for (size_t m = 1; m <= 5; m++) check_case(c, format, m, 2 * nr + 5, 37 + 61 * i);
+            check_case(c, format, 3, 700 + i, 100); /* few rows, shared by workers */
             check_case(c, format, mr + 1, nr + 3, 37);
             check_case(c, format, 4 * mr + 3, 4 * nr + 1, 160); /* shared by workers */
             check_case(c, format, 9, 67, 3 * i);
