@@ -220,6 +220,10 @@ import Testing
       #"mgpt generate: bad value for --logprobs. Found "1001", expected a whole number from 0 to "#
         + "1000. Example: --logprobs 5"),
     Case(
+      "an unknown cache", ["generate", "--model", "m", "--kv-cache", "int4"],
+      #"mgpt generate: bad value for --kv-cache. Found "int4", expected f32, f16 or int8. "#
+        + "Example: --kv-cache int8"),
+    Case(
       "an empty stop text", ["generate", "--model", "m", "--stop="],
       #"mgpt generate: bad value for --stop. Found "", expected a text of at least one "#
         + "character. Example: --stop END"),

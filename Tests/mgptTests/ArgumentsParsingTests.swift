@@ -84,11 +84,12 @@ import Testing
       generate --model m --max-tokens 9 --temperature 0 --top-k 40 --top-p 0.9 --min-p 0.1 \
       --typical-p 0.8 --repetition-penalty 1.2 --presence-penalty -0.5 --frequency-penalty 0.25 \
       --logit-bias 17:-2.5 --logit-bias=e:-inf --logprobs 5 --logprobs-out l.jsonl \
-      --num-samples 3 --stop END --stop=--- --seed 1 --threads 1
+      --num-samples 3 --stop END --stop=--- --seed 1 --threads 1 --kv-cache int8
       """
     var expected = GenerateOptions(
       model: "m", prompt: "a b", maxTokens: 9, stop: ["END", "---"], numSamples: 3,
-      logProbabilities: 5, logProbabilitiesFile: "l.jsonl", seed: 1, threads: 1)
+      logProbabilities: 5, logProbabilitiesFile: "l.jsonl", seed: 1, threads: 1,
+      keyValueCache: .int8)
     expected.sampling.temperature = 0
     expected.sampling.topK = 40
     expected.sampling.topP = 0.9
