@@ -2,6 +2,7 @@
  * set, and `base` is cleared before anything else changes. */
 #define _GNU_SOURCE 1
 #include "mg_map_guard.h"
+#include "mg_terminal.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -49,6 +50,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
     say(map->name);
     say(" was cut short, or its disk failed, while it was being read. Found no data where it had"
         " some when it was opened. Copy the file again.\n");
+    mg_terminal_restore();
     _exit(74); /* EX_IOERR */
 }
 

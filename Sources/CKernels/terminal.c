@@ -51,7 +51,7 @@ static int apply(mg_terminal_mode mode) {
     return tcsetattr(STDIN_FILENO, TCSADRAIN, &wanted) == 0 ? 0 : errno;
 }
 
-static void restore(void) {
+void mg_terminal_restore(void) {
     int mode = atomic_load(&current_mode);
     if (mode == MG_TERMINAL_ORIGINAL) return;
     if (mode == MG_TERMINAL_EDITING) send(paste_off);
@@ -71,7 +71,7 @@ static void on_resize(int number) {
 /* The default action follows: at once for a fault, and when the handler returns for the others. */
 static void on_end(int number) {
     if (atomic_load(&current_mode) == MG_TERMINAL_EDITING) send("\r\n"); /* behind the line */
-    restore();
+    mg_terminal_restore();
     signal(number, SIG_DFL);
     raise(number);
 }
@@ -80,7 +80,7 @@ static void on_stop(int number) {
     int saved_errno = errno;
     struct sigaction standard, ours;
     sigset_t stop;
-    restore();
+    mg_terminal_restore();
     memset(&standard, 0, sizeof standard);
     standard.sa_handler = SIG_DFL;
     sigaction(number, &standard, &ours);
@@ -134,7 +134,7 @@ void mg_dialogue_begin(void) {
     catch_signal(SIGTSTP, on_stop, SA_RESTART);
     catch_signal(SIGCONT, on_continue, SA_RESTART);
     catch_signal(SIGPIPE, SIG_IGN, 0);
-    atexit(restore);
+    atexit(mg_terminal_restore);
 }
 
 int mg_terminal_set(mg_terminal_mode mode) {

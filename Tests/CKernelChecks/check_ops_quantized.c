@@ -77,7 +77,8 @@ static void expect_embedded(checker *c, const mg_embedding *e, const mg_quantize
                             const float *positions, const float *y) {
     for (size_t t = 0; t < e->batch * e->time; t++)
         for (size_t j = 0; j < e->width; j++) {
-            size_t row = (size_t)e->tokens[t], at = (e->position + t % e->time) * e->width + j;
+            size_t row = (size_t)e->tokens[t];
+            size_t at = (e->first[t / e->time] + t % e->time) * e->width + j;
             double token = (double)e->scale * (double)quantized_scale(table, row, j) *
                            quantized_value(table, row, j);
             double wanted = token + (positions ? (double)positions[at] : 0);
@@ -93,7 +94,8 @@ void check_op_embedding_quantized(checker *c) {
         case_begin(c, "format %d, width %zu, %zu tokens", (int)format, width, batch * time);
         int32_t *tokens = bytes(c, batch * time * sizeof *tokens);
         for (size_t t = 0; t < batch * time; t++) tokens[t] = (int32_t)random_below(c, vocabulary);
-        mg_embedding e = {.batch = batch, .time = time, .width = width, .position = 2};
+        const size_t first[] = {2, 2};
+        mg_embedding e = {.batch = batch, .time = time, .width = width, .first = first};
         e.tokens = tokens;
         e.scale = i % 2 ? 1.5f : 1.0f;
         mg_quantized table = random_quantized(c, format, vocabulary, width, RANDOM_VALUES);

@@ -1,8 +1,8 @@
 // The dialogue of `mgpt chat` with a model that says what the test wants: commands, words, files.
 
-import MicroGPT
 import Testing
 
+@testable import MicroGPT
 @testable import mgpt
 
 #if canImport(Glibc)

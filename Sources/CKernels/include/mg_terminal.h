@@ -26,6 +26,9 @@ void mg_dialogue_begin(void);
 /// Returns 0, or the errno of the failure. *Requires*: mg_dialogue_begin.
 int mg_terminal_set(mg_terminal_mode mode);
 
+/// Sets the original mode, if another was set. May be called in a signal handler, before _exit.
+void mg_terminal_restore(void);
+
 /// Rows of the terminal at `fd` at this moment; 0 if it is none or doesn't say.
 int mg_terminal_rows(int fd);
 
