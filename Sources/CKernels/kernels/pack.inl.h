@@ -61,15 +61,20 @@ MG_INLINE void pack_row(size_t step, size_t width, size_t columns, const float *
     }
 }
 
-/* Four panels at once: of narrow panels several share a cache line of the source. */
+/* Four panels at once: of narrow panels several share a cache line of the source. Meanwhile the next
+ * four of its columns are fetched, if there are any: rows are too far apart for the hardware (Zen 4,
+ * weight gradients of 1024 x 256 over 4096 tokens: 85.7 -> 87.9 % of the peak). */
 MG_INLINE void pack_columns_of(size_t step, size_t width, size_t count, size_t k, const float *src,
                                size_t ld, float *dst) {
     for (; count >= 4 * width; count -= 4 * width, src += 4 * width, dst += 4 * k * width)
-        for (size_t j = 0; j < k; j++)
-            for (size_t p = 0; p < 4; p++) {
-                const float *row = src + j * step * ld + p * width;
+        for (size_t j = 0; j < k; j++) {
+            const float *row = src + j * step * ld;
+            if (width < MG_NR)
+                for (size_t i = 4 * width; i < 8 * width; i += 16)
+                    for (size_t r = 0; r < step; r++) __builtin_prefetch(row + r * ld + i, 0, 2);
+            for (size_t p = 0; p < 4; p++, row += width)
                 pack_row(step, width, width, row, row + ld, dst + (p * k + j) * width);
-            }
+        }
     while (count) {
         size_t columns = count < width ? count : width;
         for (size_t j = 0; j < k; j++) {
