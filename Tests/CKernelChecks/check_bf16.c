@@ -28,7 +28,8 @@ static void pack_by_definition(const mg_panels *p, size_t step, float *dst) {
 
 /* Halves between two bf16, to even downwards and upwards; what rounds to infinity; no numbers. */
 static void add_special_values(size_t n, float *x) {
-    const float values[] = {0x1.01p0f, 0x1.03p0f, -0x1.fffffep127f, INFINITY, -INFINITY, NAN, -0.0f};
+    const float values[] = {0x1.01p0f, 0x1.03p0f, -0x1.fffffep127f, INFINITY, -INFINITY,
+                            NAN,       -0.0f};
     for (size_t i = 0; i < n; i += 5) x[i] = values[i / 5 % 7];
 }
 

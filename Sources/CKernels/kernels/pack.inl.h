@@ -41,8 +41,8 @@ static void pack_rows_f32(size_t count, size_t k, const float *src, size_t ld, s
         pack_rows_of(width, count, k, src, ld, dst);
 }
 
-/* One row of a panel from `columns` <= width elements of `row`; with a step of 2, pairs of these and
- * the ones `below`. */
+/* One row of a panel from `columns` <= width elements of `row`; with a step of 2, pairs of these
+ * and the ones `below`. */
 MG_INLINE void pack_row(size_t step, size_t width, size_t columns, const float *row,
                         const float *below, float *dst) {
     for (size_t i = 0; i < width; i += VN) {
@@ -50,8 +50,8 @@ MG_INLINE void pack_row(size_t step, size_t width, size_t columns, const float *
         v_f32 words = n >= VN ? v_load(row + i) : v_load_n(row + i, n, v_zero());
 #if MG_BF16_STEP == 2
         if (step == 2)
-            words = v_pair_bf16(
-                words, n >= VN ? v_load(below + i) : v_load_n(below + i, n, v_zero()));
+            words =
+                v_pair_bf16(words, n >= VN ? v_load(below + i) : v_load_n(below + i, n, v_zero()));
 #endif
         (void)step, (void)below;
         if (width - i >= VN)
@@ -61,9 +61,9 @@ MG_INLINE void pack_row(size_t step, size_t width, size_t columns, const float *
     }
 }
 
-/* Four panels at once: of narrow panels several share a cache line of the source. Meanwhile the next
- * four of its columns are fetched, if there are any: rows are too far apart for the hardware (Zen 4,
- * weight gradients of 1024 x 256 over 4096 tokens: 85.7 -> 87.9 % of the peak). */
+/* Four panels at once: of narrow panels several share a cache line of the source. Meanwhile the
+ * next four of its columns are fetched, if there are any: rows are too far apart for the hardware
+ * (Zen 4, weight gradients of 1024 x 256 over 4096 tokens: 85.7 -> 87.9 % of the peak). */
 MG_INLINE void pack_columns_of(size_t step, size_t width, size_t count, size_t k, const float *src,
                                size_t ld, float *dst) {
     for (; count >= 4 * width; count -= 4 * width, src += 4 * width, dst += 4 * k * width)

@@ -1,4 +1,5 @@
-/* What AVX-512 BF16 adds to vec_avx512.h: making pairs and multiply-adds of them. Contract: vec.md. */
+/* What AVX-512 BF16 adds to vec_avx512.h: making pairs and multiply-adds of them. Contract: vec.md.
+ */
 #ifndef MG_VEC_AVX512_BF16_H
 #define MG_VEC_AVX512_BF16_H
 
