@@ -23,6 +23,7 @@
     X(attention_backward)                                                                          \
     X(attention_both)                                                                              \
     X(attention_plain)                                                                             \
+    X(attention_rows)                                                                              \
     X(linear_cross_entropy)                                                                        \
     X(adamw_step)                                                                                  \
     X(muon_step)                                                                                   \

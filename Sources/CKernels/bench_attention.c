@@ -1,9 +1,10 @@
-/* Benchmarks of attention: of the kernels, over a batch, and of what it is compared with: plain
- * attention, which keeps every probability. How they are written: bench.h.
+/* Benchmarks of attention: of the kernels, over a batch, and of what it is compared with: attention
+ * that keeps every probability, as matrix products and row by row. How they are written: bench.h.
  *
  * FLOPs are the multiply-adds of visible keys only. Bytes are the compulsory ones. */
 #include "bench.h"
 #include <math.h>
+#include <string.h>
 #include "ops.h"
 
 /* ---- One head -------------------------------------------------------------------------------- */
@@ -304,6 +305,78 @@ void bench_mg_attention_plain(bench *b) {
         for (size_t u = 0; u < units; u++) plain_forward(&context, plain_describe(b, &c, u, p, dp));
         for (size_t u = 0; u < units; u++)
             plain_backward(&context, plain_describe(b, &c, u, p, dp));
+    }
+    bench_consume(b, count, c.dqkv);
+}
+
+/* ---- Row by row ------------------------------------------------------------------------------ */
+
+typedef struct {
+    const bench *b;
+    const attention_case *c;
+    float *p, *dp; /* (heads of all sequences, T, T) each */
+    int backward;
+} rows_job;
+
+/* Row i of p, then of the result. */
+static void rows_forward(const plain_head *h, size_t i) {
+    const mg_kernels *f = h->kernels;
+    float *p = h->p + i * h->t, *out = h->out + i * h->ld_out;
+    for (size_t j = 0; j <= i; j++) p[j] = f->dot_f32(h->d, h->q + i * h->ld, h->k + j * h->ld);
+    f->softmax_f32(i + 1, h->scale, p, p);
+    memset(out, 0, h->d * sizeof *out);
+    for (size_t j = 0; j <= i; j++) f->axpy_f32(h->d, p[j], h->v + j * h->ld, out);
+}
+
+/* What row i adds to the gradients. */
+static void rows_backward(const plain_head *h, size_t i) {
+    const mg_kernels *f = h->kernels;
+    const float *p = h->p + i * h->t, *dout = h->dout + i * h->ld_out;
+    float *dp = h->dp + i * h->t;
+    for (size_t j = 0; j <= i; j++) {
+        dp[j] = f->dot_f32(h->d, dout, h->v + j * h->ld);
+        f->axpy_f32(h->d, p[j], dout, h->dv + j * h->ld);
+    }
+    float delta = f->dot_f32(i + 1, p, dp);
+    for (size_t j = 0; j <= i; j++) dp[j] = p[j] * (dp[j] - delta) * h->scale;
+    for (size_t j = 0; j <= i; j++) {
+        f->axpy_f32(h->d, dp[j], h->k + j * h->ld, h->dq + i * h->ld);
+        f->axpy_f32(h->d, dp[j], h->q + i * h->ld, h->dk + j * h->ld);
+    }
+}
+
+static void rows_worker(void *argument, size_t worker, size_t workers) {
+    const rows_job *job = argument;
+    const mg_attention *a = &job->c->a;
+    mg_range units = mg_share(a->batch * a->heads, 1, worker, workers);
+    for (size_t u = units.first; u < units.end; u++) {
+        float *dp = job->dp + u * a->time * a->time;
+        plain_head h = plain_describe(job->b, job->c, u, job->p, dp);
+        for (size_t i = 0; i < h.t && !job->backward; i++) rows_forward(&h, i);
+        for (size_t i = 0; i < h.t && job->backward; i++) {
+            memset(h.dq + i * h.ld, 0, h.d * sizeof *h.dq);
+            memset(h.dk + i * h.ld, 0, h.d * sizeof *h.dk);
+            memset(h.dv + i * h.ld, 0, h.d * sizeof *h.dv);
+        }
+        for (size_t i = 0; i < h.t && job->backward; i++) rows_backward(&h, i);
+    }
+}
+
+/* As the formula is written down: loops over queries and the keys that each sees, with a dot
+ * product or a multiple of a row inside, both vector code; workers share heads. Costed as above. */
+void bench_mg_attention_rows(bench *b) {
+    SHAPES({1, 256, 4, 32}, {1, 512, 4, 32}, {1, 1024, 4, 32}, {1, 2048, 4, 32}, {4, 1024, 4, 32});
+    attention_case c = make_attention(b, size, 1);
+    size_t t = size[1], units = size[0] * size[2], count = t * units * size[3];
+    rows_job job = {.b = b, .c = &c};
+    job.p = bench_floats(b, units * t * t);
+    job.dp = bench_floats(b, units * t * t);
+    bench_describe(b, 14.0 * (double)size[3] * c.pairs, 48.0 * (double)count,
+                   "B=%zu T=%zu H=%zu D=%zu, %zu KB", size[0], t, size[2], size[3],
+                   b->result->footprint / 1024);
+    while (bench_continue(b)) {
+        for (job.backward = 0; job.backward < 2; job.backward++)
+            mg_pool_run(b->context->pool, rows_worker, &job);
     }
     bench_consume(b, count, c.dqkv);
 }

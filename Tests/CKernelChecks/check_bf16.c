@@ -26,6 +26,13 @@ static void pack_by_definition(const mg_panels *p, size_t step, float *dst) {
             }
 }
 
+/* Halves between two bf16, to even downwards and upwards; what rounds to infinity; no numbers. */
+static void add_special_values(size_t n, float *x) {
+    const float values[] = {0x1.01p0f, 0x1.03p0f, -0x1.fffffep127f, INFINITY, -INFINITY,
+                            NAN,       -0.0f};
+    for (size_t i = 0; i < n; i += 5) x[i] = values[i / 5 % 7];
+}
+
 static void check_panel(checker *c, mg_panels p, size_t kind) {
     size_t step = p.arithmetic == MG_BF16 ? c->k->bf16_step : 1, words = (p.k + step - 1) / step;
     size_t rows = p.columns ? p.k : p.count, n = p.columns ? p.count : p.k;
@@ -33,6 +40,7 @@ static void check_panel(checker *c, mg_panels p, size_t kind) {
     p.ld = n + random_below(c, 3) * 3;
     float *wide = matrix(c, rows, n, p.ld, 1);
     size_t size = rows ? (rows - 1) * p.ld + n : 0;
+    if (kind & 4) add_special_values(size, wide);
     uint16_t *narrow = (uint16_t *)(void *)output(c, size / 2 + 1);
     for (size_t i = 0; i < size; i++) narrow[i] = ref_bf16_round(wide[i]);
     p.src = p.type == MG_F32 ? (const void *)wide : narrow;

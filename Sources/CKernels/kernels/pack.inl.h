@@ -41,26 +41,46 @@ static void pack_rows_f32(size_t count, size_t k, const float *src, size_t ld, s
         pack_rows_of(width, count, k, src, ld, dst);
 }
 
-/* One row of a panel from `columns` <= width elements. */
-MG_INLINE void pack_row(size_t width, size_t columns, const float *row, float *dst) {
-    size_t i = 0;
-    for (; i + VN <= columns; i += VN) v_store(dst + i, v_load(row + i));
-    for (; i < width; i += VN) { /* the rest of the row, then zeros */
-        v_f32 last = v_load_n(row + i, i < columns ? columns - i : 0, v_zero());
-        v_store_n(dst + i, last, width - i < VN ? width - i : VN);
+/* One row of a panel from `columns` <= width elements of `row`; with a step of 2, pairs of these
+ * and the ones `below`. */
+MG_INLINE void pack_row(size_t step, size_t width, size_t columns, const float *row,
+                        const float *below, float *dst) {
+    for (size_t i = 0; i < width; i += VN) {
+        size_t n = i < columns ? columns - i : 0;
+        v_f32 words = n >= VN ? v_load(row + i) : v_load_n(row + i, n, v_zero());
+#if MG_BF16_STEP == 2
+        if (step == 2)
+            words =
+                v_pair_bf16(words, n >= VN ? v_load(below + i) : v_load_n(below + i, n, v_zero()));
+#endif
+        (void)step, (void)below;
+        if (width - i >= VN)
+            v_store(dst + i, words);
+        else
+            v_store_n(dst + i, words, width - i);
     }
 }
 
-/* Four panels at once: of narrow panels several share a cache line of the source. */
-MG_INLINE void pack_columns_of(size_t width, size_t count, size_t k, const float *src, size_t ld,
-                               float *dst) {
+/* Four panels at once: of narrow panels several share a cache line of the source. Meanwhile the
+ * next four of its columns are fetched, if there are any: rows are too far apart for the hardware
+ * (Zen 4, weight gradients of 1024 x 256 over 4096 tokens: 85.7 -> 87.9 % of the peak). */
+MG_INLINE void pack_columns_of(size_t step, size_t width, size_t count, size_t k, const float *src,
+                               size_t ld, float *dst) {
     for (; count >= 4 * width; count -= 4 * width, src += 4 * width, dst += 4 * k * width)
-        for (size_t j = 0; j < k; j++)
-            for (size_t p = 0; p < 4; p++)
-                pack_row(width, width, src + j * ld + p * width, dst + (p * k + j) * width);
+        for (size_t j = 0; j < k; j++) {
+            const float *row = src + j * step * ld;
+            if (width < MG_NR)
+                for (size_t i = 4 * width; i < 8 * width; i += 16)
+                    for (size_t r = 0; r < step; r++) __builtin_prefetch(row + r * ld + i, 0, 2);
+            for (size_t p = 0; p < 4; p++, row += width)
+                pack_row(step, width, width, row, row + ld, dst + (p * k + j) * width);
+        }
     while (count) {
         size_t columns = count < width ? count : width;
-        for (size_t j = 0; j < k; j++) pack_row(width, columns, src + j * ld, dst + j * width);
+        for (size_t j = 0; j < k; j++) {
+            const float *row = src + j * step * ld;
+            pack_row(step, width, columns, row, row + ld, dst + j * width);
+        }
         count -= columns;
         src += columns;
         dst += k * width;
@@ -68,14 +88,19 @@ MG_INLINE void pack_columns_of(size_t width, size_t count, size_t k, const float
 }
 
 /* As for rows: 0.62 and 1.52 -> 0.40 and 0.65 cycles per element. */
+MG_INLINE void pack_columns_step(size_t step, size_t count, size_t k, const float *src, size_t ld,
+                                 size_t width, float *dst) {
+    if (width == MG_MR)
+        pack_columns_of(step, MG_MR, count, k, src, ld, dst);
+    else if (width == MG_NR)
+        pack_columns_of(step, MG_NR, count, k, src, ld, dst);
+    else
+        pack_columns_of(step, width, count, k, src, ld, dst);
+}
+
 static void pack_columns_f32(size_t count, size_t k, const float *src, size_t ld, size_t width,
                              float *dst) {
-    if (width == MG_MR)
-        pack_columns_of(MG_MR, count, k, src, ld, dst);
-    else if (width == MG_NR)
-        pack_columns_of(MG_NR, count, k, src, ld, dst);
-    else
-        pack_columns_of(width, count, k, src, ld, dst);
+    pack_columns_step(1, count, k, src, ld, width, dst);
 }
 
 /* ---- With conversion ------------------------------------------------------------------------- */
@@ -112,10 +137,13 @@ static void pack_convert_along(const mg_panels *p, size_t row, size_t first, siz
     const float *wide = (const float *)p->src + row * p->ld + first;
     const uint16_t *narrow = (const uint16_t *)p->src + row * p->ld + first;
     if (n % 2) words[n / 2] = 0.0f;
-    if (p->type == MG_BF16)
+    if (p->type == MG_BF16) {
         memcpy(words, narrow, n * sizeof *narrow);
-    else
-        bf16_from_f32(n, wide, (uint16_t *)(void *)words);
+        return;
+    }
+    size_t i = 0;
+    for (; i + 2 * VN <= n; i += 2 * VN) v_store(words + i / 2, v_pairs_bf16(wide + i));
+    bf16_from_f32(n - i, wide + i, (uint16_t *)(void *)(words + i / 2));
 }
 
 /* n elements of a row and of the one below, if there is one, as the halves of words. */
@@ -173,17 +201,21 @@ static void pack_columns_converted(const mg_panels *p, size_t step) {
 #endif
                 pack_convert(p, j, first, n, buffer);
             for (size_t i = 0; i < n; i += width)
-                pack_row(width, n - i < width ? n - i : width, buffer + i,
+                pack_row(1, width, n - i < width ? n - i : width, buffer + i, NULL,
                          p->dst + (first + i) * words + j * width);
         }
     }
 }
 
 static void pack_panels(const mg_panels *p) {
+    size_t step = p->arithmetic == MG_BF16 ? MG_BF16_STEP : 1;
     if (p->type == MG_F32 && p->arithmetic == MG_F32)
         (p->columns ? pack_columns_f32 : pack_rows_f32)(p->count, p->k, p->src, p->ld, p->width,
                                                         p->dst);
+#if MG_BF16_STEP == 2
+    else if (p->type == MG_F32 && p->columns && p->k % 2 == 0)
+        pack_columns_step(2, p->count, p->k / 2, p->src, p->ld, p->width, p->dst);
+#endif
     else
-        (p->columns ? pack_columns_converted
-                    : pack_rows_converted)(p, p->arithmetic == MG_BF16 ? MG_BF16_STEP : 1);
+        (p->columns ? pack_columns_converted : pack_rows_converted)(p, step);
 }

@@ -130,6 +130,7 @@ final class Executor {
     for m in operations.count..<plan.schedule.moments.count {
       let moment = plan.schedule.moments[m]
       if moment.direction == .recompute {
+        step.skipsResult = moment.skipsResult
         operations[moment.operation].forward(step)
       } else {
         step.accumulateBits = bits[moment.operation]

@@ -239,7 +239,9 @@ private struct LastUses {
       case .recompute:
         for tensor in operation.inputs { readLate(tensor, moment, schedule) }
         // What stays is written once more, with the same bits.
-        for tensor in operation.outputs { readLate(tensor, moment, schedule) }
+        for tensor in operation.outputs.dropFirst(entry.skipsResult ? 1 : 0) {
+          readLate(tensor, moment, schedule)
+        }
       case .backward: for tensor in operation.saved { readLate(tensor, moment, schedule) }
       }
     }

@@ -33,6 +33,9 @@ protocol Operation: Sendable {
   var precision: Precision { get }
   /// Floating-point operations of forward.
   var forwardFlops: Double { get }
+  /// Floating-point operations of forward where the first output is not wanted, because backward
+  /// reads only the others; nil for operations that don't look at `Step.skipsResult`.
+  var flopsWithoutResult: Double? { get }
   /// Floating-point operations of backward.
   var backwardFlops: Double { get }
   /// Bytes that forward must move: what it reads, once, and what it writes, once.
@@ -54,6 +57,7 @@ extension Operation {
   func scratch(_ kernels: mg_kernels) -> Int { 0 }
   func sharedScratch(_ kernels: mg_kernels) -> Int { 0 }
   var precision: Precision { .float32 }
+  var flopsWithoutResult: Double? { nil }
   /// One product for the gradient of each factor.
   var backwardFlops: Double { 2 * forwardFlops }
   var forwardBytes: Double { byteCount(inputs) + byteCount(outputs) }
@@ -100,6 +104,8 @@ struct Step {
   let isTraining: Bool
   /// Bit i: the gradient of `differentiable[i]` already holds something.
   var accumulateBits: UInt32
+  /// Whether forward runs again for what is saved alone: the first output keeps what it has.
+  var skipsResult = false
 
   func address(_ tensor: Tensor) -> UnsafeMutableRawPointer {
     guard let address = values[tensor.id] else { preconditionFailure("\(tensor) has no place") }

@@ -15,6 +15,8 @@ struct Schedule: Sendable {
   struct Moment: Sendable {
     var operation: Int
     var direction: Direction
+    /// Nobody wants the first output once more, see `Operation.flopsWithoutResult`.
+    var skipsResult = false
   }
 
   /// Forward moments first, in the order of operations.
@@ -72,17 +74,19 @@ struct Schedule: Sendable {
     let operations = graph.operations[segment]
     let made = Set(operations.flatMap(\.outputs).map(\.id)).filter { !isNeededElsewhere[$0] }
     var wanted = Set(operations.flatMap(\.saved).map(\.id)).intersection(made)
-    var chosen: [Int] = []
+    var chosen: [Moment] = []
     for t in segment.reversed() {
       let operation = graph.operations[t]
       guard operation.outputs.contains(where: { wanted.contains($0.id) }) else { continue }
-      chosen.append(t)
+      let isVain = operation.flopsWithoutResult != nil && !wanted.contains(operation.outputs[0].id)
+      chosen.append(Moment(operation: t, direction: .recompute, skipsResult: isVain))
       wanted.formUnion(made.intersection(operation.inputs.map(\.id)))
     }
-    for t in chosen.reversed() {
-      recomputeMoment[t] = moments.count
-      moments.append(Moment(operation: t, direction: .recompute))
-      for output in graph.operations[t].outputs where made.contains(output.id) {
+    for moment in chosen.reversed() {
+      recomputeMoment[moment.operation] = moments.count
+      moments.append(moment)
+      let outputs = graph.operations[moment.operation].outputs
+      for output in outputs.dropFirst(moment.skipsResult ? 1 : 0) where made.contains(output.id) {
         isRecomputed[output.id] = true
       }
     }

@@ -72,7 +72,7 @@ public final class StepProfile {
   /// backward passes each, as far as they fit into `largestRing` spans.
   init(_ graph: Graph, _ schedule: Schedule, passesPerStep: Int, traceSteps: Int) {
     labels = Part.allCases.map { Label(name: $0.name) }
-    labels += schedule.moments.map { Label(graph.operations[$0.operation], $0.direction) }
+    labels += schedule.moments.map { Label(graph.operations[$0.operation], $0) }
     totals = .allocate(capacity: labels.count)
     totals.initialize(repeating: Total())
     // A pass loads its batch, too.
@@ -148,13 +148,16 @@ public final class StepProfile {
 }
 
 extension StepProfile.Label {
-  fileprivate init(_ operation: any Operation, _ direction: Schedule.Direction) {
+  fileprivate init(_ operation: any Operation, _ moment: Schedule.Moment) {
     name = operation.name
-    phase = "\(direction)"
+    phase = "\(moment.direction)"
     precision = operation.precision
-    switch direction {
+    switch moment.direction {
     case .forward, .recompute: (flops, bytes) = (operation.forwardFlops, operation.forwardBytes)
     case .backward: (flops, bytes) = (operation.backwardFlops, operation.backwardBytes)
+    }
+    if moment.skipsResult, let less = operation.flopsWithoutResult {
+      (flops, bytes) = (less, bytes - byteCount(operation.outputs.prefix(1)))
     }
   }
 }

@@ -61,6 +61,8 @@ private struct FeedForward: Operation {
   private var biases: [Tensor] { [up.bias, down.bias].compactMap { $0 } }
   func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
   var forwardFlops: Double { 4 * Double(rows) * Double(width) * Double(hiddenWidth) }
+  /// The first product is enough for z and h.
+  var flopsWithoutResult: Double? { forwardFlops / 2 }
 
   func forward(_ step: Step) {
     var first = step.product(x, by: up, into: hidden, precision)
@@ -68,6 +70,7 @@ private struct FeedForward: Operation {
     first.activation = Int32(kind.kernel.rawValue)
     if let inner { first.z = step.result(inner) }
     mg_matmul(step.context, &first)
+    if step.skipsResult { return }
     var second = step.product(hidden, by: down, into: output, precision)
     mg_matmul(step.context, &second)
   }
