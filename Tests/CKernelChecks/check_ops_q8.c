@@ -1,6 +1,6 @@
 /* Checks of mg_quantized_matmul: against the exact arithmetic of mg_formats.h, bit by bit. */
 #include "checks.h"
-#include "exact_q8.h"
+#include "quantized.h"
 #include "reference.h"
 
 typedef struct {
@@ -9,8 +9,8 @@ typedef struct {
 } quantized_case;
 
 static quantized_case make_case(checker *c, mg_quantization format, size_t m, size_t n, size_t k) {
-    quantized_case q = {.x = {.a = exact_rows(c, m, k, RANDOM_VALUES),
-                              .w = exact_weights(c, format, n, k, RANDOM_VALUES),
+    quantized_case q = {.x = {.a = random_q8_rows(c, m, k, RANDOM_VALUES),
+                              .w = random_quantized(c, format, n, k, RANDOM_VALUES),
                               .ldc = n + random_below(c, 3) * 3,
                               .bias = random_below(c, 2) ? normals(c, n, 1) : NULL,
                               .activation = (int)random_below(c, 4) - 1}};
@@ -31,7 +31,7 @@ static void expected_row(checker *c, const quantized_case *q, size_t i, float *r
     const mg_quantized_product *x = &q->x;
     size_t n = x->w.n;
     for (size_t j = 0; j < n; j++) {
-        row[j] = exact_product(c, &x->a, i, &x->w, j);
+        row[j] = quantized_product(c, &x->a, i, &x->w, j);
         if (x->bias) row[j] += x->bias[j];
     }
     if (x->activation == MG_RELU) c->k->relu_f32(n, row, row);
@@ -57,7 +57,7 @@ static float *run(checker *c, const mg_quantized_product *product, size_t worker
 /* One row alone, as in decoding, has the bits it has among others. */
 static void compare_alone(checker *c, const quantized_case *q, size_t i, const float *found) {
     mg_quantized_product x = q->x;
-    x.a = exact_rows_part(&q->x.a, i, 1);
+    x.a = q8_rows_part(&q->x.a, i, 1);
     if (q->residual) x.residual = (mg_operand){q->residual + i * x.w.n, x.w.n, MG_F32};
     for (size_t w = 0; w < 3; w++)
         expect_same(c, "row alone", x.w.n, run(c, &x, worker_counts[w]), found + i * x.ldc);

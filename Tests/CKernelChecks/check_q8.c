@@ -1,7 +1,7 @@
 /* Checks of the kernels of quantised products: packing, the tile, its peak. Integer sums are exact
  * and the order of the rest is fixed, so results are compared bit by bit. */
 #include "checks.h"
-#include "exact_q8.h"
+#include "quantized.h"
 
 /* ---- Packing: exact -----------------------------------------------------------------------------
  */
@@ -52,11 +52,12 @@ static void pack_weights_by_definition(const checker *c, const mg_quantized *w, 
         for (size_t b = 0; b < blocks; b++) {
             size_t p = b * block;
             for (size_t i = top; i < top + width; i++)
-                *dst++ = i < count ? exact_scale(w, first + i, p) : 0.0f;
+                *dst++ = i < count ? quantized_scale(w, first + i, p) : 0.0f;
             for (size_t j = p; j < p + block; j += 4)
                 for (size_t i = top; i < top + width; i++, dst++) {
                     int q[4] = {0};
-                    for (size_t e = 0; i < count && e < 4; e++) q[e] = exact_q(w, first + i, j + e);
+                    for (size_t e = 0; i < count && e < 4; e++)
+                        q[e] = quantized_value(w, first + i, j + e);
                     *dst = i < count ? word(q, c->k->q8_bias) : 0.0f;
                 }
         }
@@ -74,7 +75,7 @@ void check_pack_q8_rows(checker *c) {
                 size_t k = depths[d], count = counts[s], first = random_below(c, 3);
                 case_begin(c, "first %zu, count %zu, k %zu, by block %d", first, count, k,
                            by_block);
-                mg_q8_rows x = exact_rows(c, first + count + 1, k, RANDOM_VALUES);
+                mg_q8_rows x = random_q8_rows(c, first + count + 1, k, RANDOM_VALUES);
                 size_t size = panel_words(count, mr, k, by_block);
                 float *found = output(c, size), *wanted = output(c, size);
                 c->k->pack_q8_rows(&x, first, count, by_block, found);
@@ -92,8 +93,8 @@ void check_pack_quantized(checker *c) {
             for (int format = 0; format < QUANTIZATIONS; format++) {
                 size_t k = depths[d], count = counts[s], first = random_below(c, 3);
                 case_begin(c, "first %zu, count %zu, k %zu, format %d", first, count, k, format);
-                mg_quantized w =
-                    exact_weights(c, (mg_quantization)format, first + count + 1, k, RANDOM_VALUES);
+                mg_quantized w = random_quantized(c, (mg_quantization)format, first + count + 1, k,
+                                                  RANDOM_VALUES);
                 size_t size = panel_words(count, nr, k, format != MG_Q8_ROW);
                 float *found = output(c, size), *wanted = output(c, size);
                 c->k->pack_quantized(&w, first, count, found);
@@ -118,16 +119,16 @@ static void multiply(checker *c, const mg_q8_rows *x, const mg_quantized *w, flo
 }
 
 static void check_tile(checker *c, mg_quantization format, size_t m, size_t n, size_t k,
-                       exact_fill fill, bool biased) {
+                       quantized_fill fill, bool biased) {
     size_t ldc = n + random_below(c, 3) * 5;
     case_begin(c, "format %d, m %zu, n %zu, k %zu, ldc %zu, fill %d, bias %d", (int)format, m, n, k,
                ldc, (int)fill, biased);
-    mg_q8_rows x = exact_rows(c, m, k, fill);
-    mg_quantized w = exact_weights(c, format, n, k, fill);
+    mg_q8_rows x = random_q8_rows(c, m, k, fill);
+    mg_quantized w = random_quantized(c, format, n, k, fill);
     float *bias = biased ? normals(c, n, 1) : NULL, *found = output(c, m ? (m - 1) * ldc + n : 0);
     multiply(c, &x, &w, found, ldc, bias);
     for (size_t i = 0; i < m * n; i++) {
-        float wanted = exact_product(c, &x, i / n, &w, i % n);
+        float wanted = quantized_product(c, &x, i / n, &w, i % n);
         if (bias) wanted += bias[i % n];
         expect_product(c, "c", i, found[i / n * ldc + i % n], wanted);
     }
