@@ -67,21 +67,6 @@ FAULTS(gemm_block_f32,
        (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
         const float *bias, int accumulate),
        (m, n, k, a, b, c, ldc, bias, accumulate), c, m &&n ? (m - 1) * ldc + n : 0)
-FAULTS(pack_q8_rows, (const mg_q8_rows *x, size_t first, size_t count, int by_block, float *dst),
-       (x, first, count, by_block, dst), dst,
-       (count + good()->mr - 1) / good()->mr * good()->mr * mg_q8_words(x->k, by_block))
-FAULTS(pack_quantized, (const mg_quantized *w, size_t first, size_t count, float *dst),
-       (w, first, count, dst), dst,
-       (count + good()->nr - 1) / good()->nr * good()->nr *
-           mg_q8_words(w->k, w->format != MG_Q8_ROW))
-FAULTS(gemm_block_q8,
-       (size_t m, size_t n, size_t k, const float *a, const float *b, const float *scales, float *c,
-        size_t ldc, const float *bias),
-       (m, n, k, a, b, scales, c, ldc, bias), c, m &&n ? (m - 1) * ldc + n : 0)
-FAULTS(gemm_block_q8b,
-       (size_t m, size_t n, size_t k, const float *a, const float *b, const float *scales, float *c,
-        size_t ldc, const float *bias),
-       (m, n, k, a, b, scales, c, ldc, bias), c, m &&n ? (m - 1) * ldc + n : 0)
 FAULTS(gemv_f32,
        (size_t n, size_t k, const float *w, size_t ldw, const float *x, const float *bias,
         int accumulate, float *y),
@@ -138,39 +123,7 @@ FAULTS(layernorm_backward_f32,
         int accumulate, float *dgain, float *dbias),
        (n, x, gain, stats, dy, dx, accumulate, dgain, dbias), dx, n)
 
-/* The last element that a product with first ... end writes. */
-static float *gemv_end(const mg_q8_rows *a, size_t end, float *c, size_t ldc) {
-    return a->rows ? c + (a->rows - 1) * ldc + end : c;
-}
-#define GEMV                                                                                       \
-    (const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end, const float *bias,      \
-     float *c, size_t ldc),                                                                        \
-        (a, w, first, end, bias, c, ldc), gemv_end(a, end, c, ldc) - 1, a->rows &&first < end
-EXPAND(FAULTS, gemv_q8_row, GEMV)
-EXPAND(FAULTS, gemv_q8_block, GEMV)
-EXPAND(FAULTS, gemv_q4_block, GEMV)
-FAULTS(quantize_row_q8, (size_t k, const float *x, int8_t *values, int32_t *sums, float *scale),
-       (k, x, values, sums, scale), scale, 1)
-FAULTS(quantize_blocks_q8, (size_t k, const float *x, int8_t *values, uint16_t *scales, size_t ld),
-       (k, x, values, scales, ld), (uint32_t *)(void *)values, mg_quantized_stride(k) / 4)
-FAULTS(quantize_blocks_q4,
-       (size_t k, const float *x, const float *weights, int search, uint8_t *values,
-        uint16_t *scales, size_t ld),
-       (k, x, weights, search, values, scales, ld), (uint32_t *)(void *)values,
-       mg_quantized_stride(k) / 8)
-FAULTS(dequantize_row, (const mg_quantized *w, size_t row, float *y), (w, row, y), y, w->k)
-
-/* A search that finds nothing, sums of blocks that belong to the next one. */
-static void idle_quantize_blocks_q4(size_t k, const float *x, const float *weights, int search,
-                                    uint8_t *values, uint16_t *scales, size_t ld) {
-    good()->quantize_blocks_q4(k, x, weights, search - search, values, scales, ld);
-}
-static void shifted_quantize_row_q8(size_t k, const float *x, int8_t *values, int32_t *sums,
-                                    float *scale) {
-    good()->quantize_row_q8(k, x, values, sums, scale);
-    size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
-    if (sums && blocks > 1) memmove(sums, sums + 1, (blocks - 1) * sizeof *sums);
-}
+#include "faults_quantized.h"
 
 EXPAND(FAULTS, relu_f32, MAP1)
 EXPAND(FAULTS, relu2_f32, MAP1)
@@ -255,10 +208,6 @@ SPLIT_FAULT(gemm_block_f32,
             (size_t m, size_t n, size_t k, const float *a, const float *b, float *c, size_t ldc,
              const float *bias, int accumulate),
             (m, n, k, a, b, c, ldc, bias, accumulate), c, m &&n)
-SPLIT_FAULT(gemm_block_q8,
-            (size_t m, size_t n, size_t k, const float *a, const float *b, const float *scales,
-             float *c, size_t ldc, const float *bias),
-            (m, n, k, a, b, scales, c, ldc, bias), c, m &&n)
 SPLIT_FAULT(column_sum_f32, (size_t rows, size_t n, const float *x, size_t ld, float *y),
             (rows, n, x, ld, y), y, n)
 EXPAND(SPLIT_FAULT, gelu_f32, MAP1)
