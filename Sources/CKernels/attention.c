@@ -1,7 +1,6 @@
 /* Attention over a batch: which worker takes which head. See mg_ops.h. */
 #include "ops.h"
 #include <math.h>
-#include <string.h>
 
 typedef struct {
     const mg_context *context;
@@ -14,10 +13,6 @@ static size_t row_width(const mg_attention *a) {
     return (a->heads + 2 * a->kv_heads) * a->head_width;
 }
 
-static float *scratch_of(const mg_context *context, size_t worker) {
-    return context->scratch + worker * context->scratch_per_worker;
-}
-
 /* The queries of head `h` of sequence `b`, from `first` on, and the keys that they see. */
 static mg_attention_head describe(const attention_job *job, size_t b, size_t h, size_t first,
                                   size_t count, size_t worker) {
@@ -26,15 +21,15 @@ static mg_attention_head describe(const attention_job *job, size_t b, size_t h, 
     size_t row = b * a->time, ld_out = a->heads * d;
     mg_attention_head head = {
         .query_count = count,
-        .key_count = a->keys ? a->key_count : a->time,
+        .key_count = a->time,
         .head_width = d,
-        .position = (a->keys ? a->position : 0) + first,
+        .position = first,
         .scale = 1.0f / sqrtf((float)d),
         .ld_q = width,
         .ld_kv = width,
         .ld_out = ld_out,
         .lse = a->lse ? a->lse + (b * a->heads + h) * a->time + first : NULL,
-        .scratch = scratch_of(job->context, worker),
+        .scratch = mg_scratch_of(job->context, worker),
     };
     if (a->type == MG_BF16) return head; /* widen_head adds the rest */
     const float *rows = (const float *)a->qkv + row * width;
@@ -42,11 +37,6 @@ static mg_attention_head describe(const attention_job *job, size_t b, size_t h, 
     head.out = (float *)a->out + (row + first) * ld_out + h * d;
     head.k = rows + (a->heads + g) * d;
     head.v = head.k + a->kv_heads * d;
-    if (a->keys) {
-        head.k = a->keys + g * d;
-        head.v = a->values + g * d;
-        head.ld_kv = a->kv_heads * d;
-    }
     return head;
 }
 
@@ -96,30 +86,22 @@ static void narrow_result(const attention_job *job, size_t b, size_t h, size_t f
 
 /* Workers share queries, not heads, so that one long sequence keeps all of them busy: a part is
  * whole blocks of the kernel, whose results then don't depend on where the cut is. What is left
- * over goes to the last block: a single query would take another way. */
+ * over goes to the last block. A block costs as many units as it has blocks of keys to look at. */
 
-/* A block costs as many units as it has blocks of keys to look at. */
-typedef struct {
-    size_t count, before; /* blocks of queries; blocks of keys in front of the first */
-} query_blocks;
+static size_t cost_of(size_t blocks) { return blocks * (blocks + 1) / 2; }
 
-static size_t cost_of(query_blocks q, size_t count) {
-    return count * (count + 1) / 2 + count * q.before;
-}
-
-/* How many blocks from the first on cost `cost` or less. */
-static size_t blocks_within(query_blocks q, size_t cost) {
+/* How many of `count` blocks from the first on cost `cost` or less. */
+static size_t blocks_within(size_t count, size_t cost) {
     size_t n = 0;
-    while (n < q.count && cost_of(q, n + 1) <= cost) n++;
+    while (n < count && cost_of(n + 1) <= cost) n++;
     return n;
 }
 
 static void forward_worker(void *argument, size_t worker, size_t workers) {
     const attention_job *job = argument;
     const mg_attention *a = job->attention;
-    query_blocks blocks = {a->time < MG_QUERY_BLOCK ? 1 : a->time / MG_QUERY_BLOCK,
-                           a->keys ? a->position / MG_QUERY_BLOCK : 0};
-    size_t each = cost_of(blocks, blocks.count);
+    size_t blocks = a->time < MG_QUERY_BLOCK ? 1 : a->time / MG_QUERY_BLOCK;
+    size_t each = cost_of(blocks);
     mg_range costs = mg_share(a->batch * a->heads * each, 1, worker, workers);
     for (size_t u = costs.first / each; u * each < costs.end; u++) {
         size_t from = costs.first > u * each ? costs.first - u * each : 0;
@@ -127,7 +109,7 @@ static void forward_worker(void *argument, size_t worker, size_t workers) {
                end = blocks_within(blocks, costs.end - u * each);
         if (first == end) continue;
         size_t b = u / a->heads, h = u % a->heads, skip = first * MG_QUERY_BLOCK;
-        size_t count = end == blocks.count ? a->time - skip : (end - first) * MG_QUERY_BLOCK;
+        size_t count = end == blocks ? a->time - skip : (end - first) * MG_QUERY_BLOCK;
         mg_attention_head head = describe(job, b, h, skip, count, worker);
         if (a->type == MG_BF16) widen_head(job, b, h, skip, 1, &head);
         job->context->kernels->attention_forward_f32(&head);
@@ -164,8 +146,7 @@ static void backward_worker(void *argument, size_t worker, size_t workers) {
 }
 
 static double attention_flops(const mg_attention *a) {
-    size_t keys = a->keys ? a->key_count : a->time;
-    return 4.0 * (double)(a->batch * a->heads * a->time) * (double)(keys * a->head_width);
+    return 4.0 * (double)(a->batch * a->heads * a->time) * (double)(a->time * a->head_width);
 }
 
 void mg_attention_forward(const mg_context *context, const mg_attention *attention) {
@@ -185,94 +166,4 @@ size_t mg_attention_scratch(const mg_kernels *kernels, const mg_attention *a, si
     if (a->type == MG_F32) return own;
     size_t group = backward ? a->heads / a->kv_heads : 1;
     return own + key_count * (2 * group + 2) * a->head_width;
-}
-
-void mg_cache_append(const mg_attention *a, float *keys, float *values) {
-    size_t width = row_width(a), part = a->kv_heads * a->head_width;
-    for (size_t t = 0; t < a->time; t++) {
-        const float *row = (const float *)a->qkv + t * width + a->heads * a->head_width;
-        memcpy(keys + (a->position + t) * part, row, part * sizeof *row);
-        memcpy(values + (a->position + t) * part, row + part, part * sizeof *row);
-    }
-}
-
-void mg_rope_table(size_t positions, size_t half, double base, float *cosine, float *sine) {
-    for (size_t i = 0; i < half; i++) {
-        double frequency = pow(base, -(double)i / (double)half);
-        for (size_t p = 0; p < positions; p++) {
-            cosine[p * half + i] = (float)cos((double)p * frequency);
-            sine[p * half + i] = (float)sin((double)p * frequency);
-        }
-    }
-}
-
-typedef struct {
-    const mg_context *context;
-    const mg_rope *rope;
-    void *qkv;           /* the tensor, or its gradient in backward */
-    const void *rotated; /* the tensor, in backward */
-} rope_job;
-
-/* Heads that are normalised and don't turn: z is NULL in the forward direction. */
-static void normalize_heads(const rope_job *job, const float *z, float *factors, float *x) {
-    const mg_rope *p = job->rope;
-    const mg_kernels *f = job->context->kernels;
-    size_t d = p->head_width;
-    for (size_t h = 0; h < p->heads + p->kv_heads; h++) {
-        float *head = x + h * d;
-        if (z) { /* dx = r (dz - z mean(z dz)) */
-            f->rmsnorm_backward_f32(d, z + h * d, NULL, 1.0f, head, head, 0, NULL);
-            f->scale_add_f32(d, factors[h], head, NULL, head);
-        } else {
-            float r = f->rmsnorm_f32(d, p->epsilon, head, NULL, NULL, NULL, head);
-            if (factors) factors[h] = r;
-        }
-    }
-}
-
-static void rope_worker(void *argument, size_t worker, size_t workers) {
-    const rope_job *job = argument;
-    const mg_rope *p = job->rope;
-    const mg_kernels *f = job->context->kernels;
-    size_t d = p->head_width, half = d / 2, turning = p->heads + p->kv_heads;
-    size_t width = (turning + p->kv_heads) * d;
-    mg_range rows = mg_share(p->batch * p->time, 1, worker, workers);
-    float *space = scratch_of(job->context, worker); /* a row, where the tensor is bf16 */
-    for (size_t r = rows.first; r < rows.end; r++) {
-        const float *z = NULL;
-        float *x = (float *)job->qkv + r * width;
-        uint16_t *narrow = (uint16_t *)job->qkv + r * width;
-        if (p->type == MG_BF16 && job->rotated)
-            z = widened(f, 1, turning * d, (const uint16_t *)job->rotated + r * width, 0, space);
-        else if (p->type == MG_BF16)
-            x = widened(f, 1, turning * d, narrow, 0, space);
-        else if (job->rotated)
-            z = (const float *)job->rotated + r * width;
-        float *factors = p->normalize && p->factors ? p->factors + r * turning : NULL;
-        size_t at = (p->position + r % p->time) * half;
-        if (!p->cosine)
-            normalize_heads(job, z, factors, x);
-        else if (z)
-            f->rope_backward_f32(turning, half, p->cosine + at, p->sine + at, factors, z, x);
-        else
-            f->rope_f32(turning, half, p->cosine + at, p->sine + at, p->normalize, p->epsilon, x,
-                        factors);
-        if (p->type == MG_BF16 && !job->rotated) f->bf16_from_f32(turning * d, x, narrow);
-    }
-}
-
-static void rope_run(rope_job job) {
-    const mg_rope *p = job.rope;
-    if (!p->cosine && !p->normalize) return;
-    size_t bytes = p->batch * p->time * (p->heads + p->kv_heads) * p->head_width * sizeof(float);
-    mg_dispatch(job.context, bytes >= MG_SERIAL_BYTES, rope_worker, &job);
-}
-
-void mg_rope_forward(const mg_context *context, const mg_rope *rope, void *qkv) {
-    rope_run((rope_job){context, rope, qkv, NULL});
-}
-
-void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv,
-                      float *dqkv) {
-    rope_run((rope_job){context, rope, dqkv, qkv});
 }

@@ -41,7 +41,7 @@ static double visible_pairs(size_t queries, size_t keys) {
 }
 
 void bench_attention_forward_f32(bench *b) {
-    SHAPES({64, 64, 32}, {1024, 1024, 64}, {1, 1024, 64}); /* queries, keys, head width */
+    SHAPES({64, 64, 32}, {1024, 1024, 64}); /* queries, keys, head width */
     size_t queries = size[0], keys = size[1], d = size[2];
     mg_attention_head head = make_head(b, queries, keys, d, 0);
     bench_describe(b, 4 * visible_pairs(queries, keys) * (double)d,
@@ -70,6 +70,70 @@ void bench_attention_backward_f32(bench *b) {
     if (bench_ready(b)) b->kernels->attention_forward_f32(&gradient.head);
     while (bench_continue(b)) b->kernels->attention_backward_f32(&gradient);
     bench_consume(b, t * d, gradient.dk);
+}
+
+/* ---- The cache ------------------------------------------------------------------------------- */
+
+/* A cache of `slots` tokens, filled with numbers as they come: a NaN costs what a number does. */
+static mg_kv_cache make_cache(bench *b, mg_type type, size_t slots, size_t heads, size_t d) {
+    size_t bytes = mg_kv_cache_bytes(type, slots, heads, d);
+    void *memory = bench_block(b, bytes);
+    mg_kv_cache cache = mg_kv_cache_at(memory, type, slots, heads, d);
+    if (!bench_ready(b)) return cache;
+    float *x = bench_scratch(b, d);
+    for (size_t i = 0; i < d; i++) x[i] = (float)i / (float)d - 0.5f;
+    for (size_t s = 0; s < slots * heads; s++)
+        b->kernels->kv_store(&cache, s % heads, s / heads, x, x);
+    return cache;
+}
+
+void bench_kv_store(bench *b) {
+    SHAPES({12, 64, MG_F32}, {12, 64, MG_F16}, {12, 64, MG_Q8}); /* heads, head width, format */
+    size_t heads = size[0], d = size[1];
+    mg_kv_cache cache = make_cache(b, (mg_type)size[2], 1024, heads, d);
+    float *k = bench_floats(b, d), *v = bench_floats(b, d);
+    size_t token = mg_kv_cache_bytes((mg_type)size[2], 1024, heads, d) / 1024;
+    bench_describe(b, 0, (double)(token + 8 * heads * d), "G=%zu D=%zu, %zu bytes", heads, d,
+                   token);
+    while (bench_continue(b))
+        for (size_t h = 0; h < heads; h++) b->kernels->kv_store(&cache, h, 511, k, v);
+    if (bench_ready(b)) b->sum += (float)*(const unsigned char *)cache.keys;
+}
+
+void bench_kv_load(bench *b) {
+    SHAPES({1024, 64, MG_F32}, {1024, 64, MG_F16}, {1024, 64, MG_Q8}); /* slots, width, format */
+    size_t slots = size[0], d = size[1];
+    mg_kv_cache cache = make_cache(b, (mg_type)size[2], slots, 1, d);
+    float *k = bench_floats(b, slots * d), *v = bench_floats(b, slots * d);
+    float *space = bench_scratch(b, MG_KEY_BLOCK * d);
+    size_t bytes = mg_kv_cache_bytes((mg_type)size[2], slots, 1, d);
+    bench_describe(b, 0, (double)bytes + 8.0 * (double)(slots * d), "keys=%zu D=%zu, %zu KB", slots,
+                   d, bytes / 1024);
+    while (bench_continue(b)) b->kernels->kv_load(&cache, 0, slots, k, v, space);
+    bench_consume(b, slots * d, k);
+}
+
+/* All heads of a layer, one query head each: 256 keys of 4 heads come from the second level of the
+ * cache, 1024 of 12 from the third. */
+void bench_attention_query(bench *b) {
+    SHAPES({4, 256, 32, MG_F32}, {4, 256, 32, MG_F16}, {4, 256, 32, MG_Q8}, {12, 1024, 64, MG_F32},
+           {12, 1024, 64, MG_F16}, {12, 1024, 64, MG_Q8});
+    size_t heads = size[0], keys = size[1], d = size[2];
+    mg_kv_cache cache = make_cache(b, (mg_type)size[3], keys, heads, d);
+    mg_attention_query query = {.cache = &cache,
+                                .group = 1,
+                                .key_count = keys,
+                                .q = bench_floats(b, heads * d),
+                                .scale = 1.0f / sqrtf((float)d),
+                                .out = bench_floats(b, heads * d),
+                                .scratch = bench_scratch(b, mg_query_scratch(keys, 1))};
+    size_t bytes = mg_kv_cache_bytes((mg_type)size[3], keys, heads, d);
+    bench_describe(b, 4.0 * (double)(heads * keys * d), (double)bytes,
+                   "G=%zu keys=%zu D=%zu, %zu KB", heads, keys, d, bytes / 1024);
+    while (bench_continue(b))
+        for (query.kv_head = 0; query.kv_head < heads; query.kv_head++)
+            b->kernels->attention_query(&query);
+    bench_consume(b, d, query.out);
 }
 
 /* ---- A batch --------------------------------------------------------------------------------- */

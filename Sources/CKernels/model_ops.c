@@ -14,13 +14,18 @@ typedef struct {
     float *dtable, *dpositions;
 } embedding_job;
 
+/* The position of row r. */
+static size_t embedding_position(const mg_embedding *e, size_t r) {
+    return (e->first ? e->first[r / e->time] : 0) + r % e->time;
+}
+
 static void embedding_forward_worker(void *argument, size_t worker, size_t workers) {
     const embedding_job *job = argument;
     const mg_embedding *e = job->e;
     size_t c = e->width;
     mg_range rows = mg_share(e->batch * e->time, 1, worker, workers);
     for (size_t r = rows.first; r < rows.end; r++) {
-        size_t at = e->position + r % e->time;
+        size_t at = embedding_position(e, r);
         job->context->kernels->scale_add_f32(c, e->scale, job->table + (size_t)e->tokens[r] * c,
                                              job->positions ? job->positions + at * c : NULL,
                                              job->y + r * c);
@@ -46,7 +51,7 @@ static void embedding_backward_worker(void *argument, size_t worker, size_t work
         float *row = job->dtable + (size_t)e->tokens[r] * e->width + columns.first;
         f->axpy_f32(n, e->scale, dy, row);
         if (job->dpositions) {
-            size_t at = e->position + r % e->time;
+            size_t at = embedding_position(e, r);
             f->axpy_f32(n, 1.0f, dy, job->dpositions + at * e->width + columns.first);
         }
     }

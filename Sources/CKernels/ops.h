@@ -19,6 +19,10 @@ static inline void mg_dispatch(const mg_context *context, int parallel, mg_job j
         job(argument, 0, 1);
 }
 
+static inline float *mg_scratch_of(const mg_context *context, size_t worker) {
+    return context->scratch + worker * context->scratch_per_worker;
+}
+
 static inline size_t mg_min(size_t a, size_t b) { return a < b ? a : b; }
 
 #endif

@@ -1,4 +1,4 @@
-/* Checks of the threaded matrix multiply, attention with and without a cache, and rotation. */
+/* Checks of the threaded matrix multiply, attention and rotation. */
 #include "checks.h"
 #include "compare.h"
 
@@ -94,12 +94,6 @@ static mg_attention_head head_of(const mg_attention *a, size_t b, size_t h) {
                               .ld_q = width,
                               .ld_kv = width,
                               .scale = 1.0f / sqrtf((float)d)};
-    if (!a->keys) return head;
-    head.key_count = a->key_count;
-    head.position = a->position;
-    head.k = a->keys + g * d;
-    head.v = a->values + g * d;
-    head.ld_kv = a->kv_heads * d;
     return head;
 }
 
@@ -196,42 +190,6 @@ void check_op_attention_backward(checker *c) {
     }
 }
 
-/* A sequence in pieces through the cache: prefill, then several, then one at a time. */
-void check_op_attention_cache(checker *c) {
-    const size_t pieces[] = {0, 33, 5, 1, 1, 17, 1, 200, 131};
-    for (size_t w = 0; w < 3; w++) {
-        mg_attention a = {.batch = 1, .heads = 4, .kv_heads = 2, .head_width = 16};
-        size_t all = 400, part = a.kv_heads * a.head_width, position = 0;
-        case_begin(c, "pieces of 33 5 1 1 17 1 200 131, workers %zu", worker_counts[w]);
-        float *qkv = normals(c, all * qkv_width(&a), 1);
-        float *keys = output(c, all * part), *values = output(c, all * part);
-        mg_context context = context_make(c, worker_counts[w], all, a.head_width, 1, 1);
-        a.keys = keys;
-        a.values = values;
-        for (size_t i = 1; i < sizeof pieces / sizeof *pieces; i++) {
-            a.time = pieces[i];
-            a.position = position;
-            a.key_count = position + a.time;
-            a.qkv = qkv + position * qkv_width(&a);
-            a.out = output(c, a.time * a.heads * a.head_width);
-            a.lse = i % 2 ? output(c, a.heads * a.time) : NULL;
-            mg_cache_append(&a, keys, values);
-            mg_attention_forward(&context, &a);
-            compare_attention(c, &a);
-            position += a.time;
-        }
-        for (size_t j = 0; j < position * part; j++) {
-            const float *row = qkv + j / part * qkv_width(&a) + a.heads * a.head_width + j % part;
-            expect(c, "cached key", j, (double)keys[j], (double)row[0], 0);
-            expect(c, "cached value", j, (double)values[j], (double)row[part], 0);
-        }
-        expect_true(c, "rows after the last are untouched", position,
-                    is_marker(keys[position * part]) && is_marker(values[position * part]));
-        context_free(&context);
-        case_end(c);
-    }
-}
-
 /* ---- Rotation
  * ------------------------------------------------------------------------------------------ */
 
@@ -239,11 +197,10 @@ void check_op_attention_cache(checker *c) {
 static mg_rope rope_shape(checker *c, size_t i) {
     mg_rope p = {.batch = 2 + i % 2 * 3, .time = i & 4 ? 41 : 5, .heads = 4, .kv_heads = 2};
     p.head_width = 16;
-    p.position = i % 3;
     p.epsilon = 1e-5f;
     p.normalize = (int)(i & 1);
     if (i & 2) {
-        size_t positions = p.time + p.position, half = p.head_width / 2;
+        size_t positions = p.time, half = p.head_width / 2;
         float *cosine = output(c, positions * half), *sine = output(c, positions * half);
         mg_rope_table(positions, half, 10000, cosine, sine);
         p.cosine = cosine;
@@ -254,7 +211,7 @@ static mg_rope rope_shape(checker *c, size_t i) {
 
 /* A rotation by nothing stands in where there is no table. */
 static rope_head rope_row(checker *c, const mg_rope *p, size_t row) {
-    size_t half = p->head_width / 2, at = (p->position + row % p->time) * half;
+    size_t half = p->head_width / 2, at = row % p->time * half;
     const float *cosine = p->cosine ? p->cosine + at : constant(c, half, 1);
     const float *sine = p->cosine ? p->sine + at : constant(c, half, 0);
     return (rope_head){half, cosine, sine, p->normalize, p->epsilon};
@@ -292,8 +249,40 @@ static void check_rotation(checker *c, size_t i, bool backward) {
     case_end(c);
 }
 
+/* Rows anywhere: those of a table, and beyond it the bits that a larger one would have. */
+static void check_rope_rows(checker *c) {
+    enum { KNOWN = 50, ALL = 400, HALF = 12, TIME = 7 };
+    static const size_t positions[] = {0, 46, 300};
+    case_begin(c, "rows at positions 0, 46, 300 of a table of 50");
+    float *large = output(c, 2 * ALL * HALF), *table = output(c, 2 * KNOWN * HALF);
+    float *cosine = output(c, 3 * TIME * HALF), *sine = output(c, 3 * TIME * HALF);
+    mg_rope_table(ALL, HALF, 10000, large, large + ALL * HALF);
+    mg_rope_table(KNOWN, HALF, 10000, table, table + KNOWN * HALF);
+    mg_rope_rows rows = {3, TIME, HALF, KNOWN, 10000, table, positions};
+    mg_rope_rows_forward(&rows, cosine, sine);
+    for (size_t b = 0; b < 3; b++) {
+        const float *wanted = large + positions[b] * HALF;
+        expect_same(c, "cosine", TIME * HALF, cosine + b * TIME * HALF, wanted);
+        expect_same(c, "sine", TIME * HALF, sine + b * TIME * HALF, wanted + ALL * HALF);
+    }
+    mg_rope turn = {.batch = 3, .time = TIME, .heads = 2, .kv_heads = 1, .head_width = 2 * HALF};
+    size_t width = 4 * 2 * HALF, size = 3 * TIME * width;
+    float *x = normals(c, size, 1), *y = copied(c, size, x);
+    mg_context context = context_make(c, 1, 1, 1, 1, 1);
+    turn.cosine = cosine;
+    turn.sine = sine;
+    turn.by_row = 1;
+    mg_rope_forward(&context, &turn, x);
+    for (size_t r = 0; r < 3 * TIME; r++)
+        c->k->rope_f32(3, HALF, cosine + r * HALF, sine + r * HALF, 0, 0, y + r * width, NULL);
+    expect_same(c, "row by row", size, x, y);
+    context_free(&context);
+    case_end(c);
+}
+
 void check_op_rope(checker *c) {
     for (size_t i = 0; i < 8; i++) check_rotation(c, i, false);
+    check_rope_rows(c);
     enum { POSITIONS = 300, HALF = 24 };
     case_begin(c, "table");
     float *cosine = output(c, POSITIONS * HALF), *sine = output(c, POSITIONS * HALF);

@@ -11,15 +11,22 @@
 typedef struct {
     mg_embedding e;
     int32_t tokens[600];
-    size_t vocabulary;
+    size_t first[9], vocabulary;
     float *table, *positions;
 } embedding_input;
+
+/* The position of row r. */
+static size_t embedding_at(const embedding_input *in, size_t r) {
+    return (in->e.first ? in->first[r / in->e.time] : 0) + r % in->e.time;
+}
 
 static void embedding_make(checker *c, embedding_input *in, size_t i) {
     size_t batch = i & 1 ? 9 : 2, time = i & 1 ? 61 : 5, width = i & 1 ? 53 : 16;
     case_begin(c, "B %zu, T %zu, C %zu, positions %zu", batch, time, width, i >> 1);
     in->vocabulary = 19;
-    in->e = (mg_embedding){batch, time, width, i & 1 ? 2 : 0, in->tokens, i & 2 ? 1.0f : 7.5f};
+    in->e = (mg_embedding){batch, time, width, in->tokens, i & 2 ? 1.0f : 7.5f, NULL};
+    for (size_t b = 0; b < batch; b++) in->first[b] = random_below(c, 3);
+    if (i & 1) in->e.first = in->first;
     for (size_t r = 0; r < batch * time; r++) in->tokens[r] = (int32_t)random_below(c, 19);
     in->table = normals(c, in->vocabulary * width, 1);
     in->positions = i & 2 ? normals(c, (time + 2) * width, 1) : NULL;
@@ -39,7 +46,7 @@ void check_op_embedding(checker *c) {
             context_free(&context);
         }
         for (size_t j = 0; j < size; j++) {
-            size_t row = j / width, at = (in.e.position + row % in.e.time) * width + j % width;
+            size_t row = j / width, at = embedding_at(&in, row) * width + j % width;
             double token =
                 (double)in.e.scale * (double)in.table[(size_t)in.tokens[row] * width + j % width];
             double wanted = token + (in.positions ? (double)in.positions[at] : 0);
@@ -70,7 +77,7 @@ void check_op_embedding_backward(checker *c) {
         double *place_size = doubles(c, p);
         for (size_t j = 0; j < rows * width; j++) {
             size_t t = (size_t)in.tokens[j / width] * width + j % width;
-            size_t at = (in.e.position + j / width % in.e.time) * width + j % width;
+            size_t at = embedding_at(&in, j / width) * width + j % width;
             token[t] += (double)in.e.scale * (double)dy[j];
             size[t] += fabs((double)in.e.scale * (double)dy[j]);
             if (place) place[at] += (double)dy[j];

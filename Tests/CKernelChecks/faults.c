@@ -86,6 +86,26 @@ static size_t gradient_size(const mg_attention_gradient *g) {
 FAULTS(attention_backward_f32, (const mg_attention_gradient *gradient), (gradient), gradient->dk,
        gradient_size(gradient))
 
+/* The last value is off; the slot behind is written too; the first output depends on the call. */
+static void wrong_kv_store(const mg_kv_cache *cache, size_t kv_head, size_t slot, const float *k,
+                           const float *v) {
+    float spoilt[256];
+    memcpy(spoilt, v, cache->head_width * sizeof *v);
+    spoilt[cache->head_width - 1] = 2 * v[cache->head_width - 1] + 0.1f;
+    good()->kv_store(cache, kv_head, slot, k, spoilt);
+}
+static void wide_kv_store(const mg_kv_cache *cache, size_t kv_head, size_t slot, const float *k,
+                          const float *v) {
+    good()->kv_store(cache, kv_head, slot, k, v);
+    if (slot + 1 < cache->slots) good()->kv_store(cache, kv_head, slot + 1, k, v);
+}
+FAULTS(kv_load,
+       (const mg_kv_cache *cache, size_t kv_head, size_t count, float *k, float *v, float *space),
+       (cache, kv_head, count, k, v, space), k, count * cache->head_width)
+FAULTS(attention_query, (const mg_attention_query *query), (query), query->out,
+       query->group * query->cache->head_width)
+SPLIT_FAULT(attention_query, (const mg_attention_query *query), (query), query->out, query->group)
+
 RESULT_FAULTS(float, rmsnorm_f32,
               (size_t n, float epsilon, const float *x, const float *add, float *sum,
                const float *gain, float *y),
@@ -248,6 +268,8 @@ PLANT(split, gelu_f32)
 PLANT(split, add_f32)
 PLANT(split, axpy_f32)
 PLANT(split, adamw_f32)
+PLANT(wide, kv_store)
+PLANT(split, attention_query)
 PLANT(forgetful, max_f32)
 PLANT(local, dropout_f32)
 PLANT(stubborn, adamw_bf16)
@@ -265,6 +287,8 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(gemv_f32)                                                                                    \
     F(attention_forward_f32)                                                                       \
     F(attention_backward_f32)                                                                      \
+    F(kv_load)                                                                                     \
+    F(attention_query)                                                                             \
     F(rmsnorm_f32)                                                                                 \
     F(rmsnorm_backward_f32)                                                                        \
     F(layernorm_f32)                                                                               \
@@ -315,6 +339,8 @@ static const fault faults[] = {
 #define MG_KERNEL(result, name, parameters) {#name, "wrong by a thousandth", plant_wrong_##name},
 #include "mg_kernels.def"
 #undef MG_KERNEL
+    {"kv_store", "writes the next slot too", plant_wide_kv_store},
+    {"attention_query", "one bit off", plant_split_attention_query},
     {"max_f32", "loses NaN", plant_forgetful_max_f32},
     {"dropout_f32", "mask ignores the offset", plant_local_dropout_f32},
     {"adamw_bf16", "rounds alike in every step", plant_stubborn_adamw_bf16},
@@ -329,6 +355,7 @@ static const fault faults[] = {
 #undef OPERATION
     {"op_matmul", "result depends on the split", plant_split_gemm_block_f32},
     {"op_column_sum", "result depends on the split", plant_split_column_sum_f32},
+    {"op_cached_attention", "one bit off", plant_split_attention_query},
     {"op_activation", "result depends on the split", plant_split_gelu_f32},
     {"op_elements", "result depends on the split", plant_split_add_f32},
     {"op_embedding_backward", "result depends on the split", plant_split_axpy_f32},

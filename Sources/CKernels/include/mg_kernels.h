@@ -12,8 +12,9 @@
 #include <stdint.h>
 #include "mg_cpu.h"
 
-/* Types of stored numbers. bf16 is the upper half of a float32 (uint16_t in C). */
-typedef enum { MG_F32, MG_BF16 } mg_type;
+/* Types of stored numbers. bf16 is the upper half of a float32, F16 is IEEE half precision (both
+ * uint16_t in C); Q8 is int8 with scales beside it. */
+typedef enum { MG_F32, MG_BF16, MG_F16, MG_Q8 } mg_type;
 
 /* A matrix to pack, see pack_panels. */
 typedef struct {
@@ -44,9 +45,12 @@ typedef struct {
     float gradient_scale, gradient_limit; /* as in mg_adamw */
 } mg_momentum;
 
-/* Queries that attention_forward_f32 works on at once. Calls on whole blocks of them, where none is
- * left with a single query, give the bits of one call. */
+/* Queries that attention_forward_f32 works on at once. Calls on whole blocks of them give the
+ * bits of one call. */
 enum { MG_QUERY_BLOCK = 64 };
+
+/* Keys that attention takes together: their scores have one maximum and one sum. */
+enum { MG_KEY_BLOCK = 64 };
 
 /* One head of attention over one sequence. Query i stands at position `position + i` of the keys
  * and sees keys 0 ... min(key_count, position + i + 1) - 1.
@@ -84,6 +88,58 @@ typedef struct {
     float *dk, *dv;          /* like k and v, rows ld_dkv apart; overwritten */
     size_t ld_dout, ld_dq, ld_dkv;
 } mg_attention_gradient;
+
+/* Keys and values of one layer of one sequence. A token has a slot, position mod capacity: past the
+ * capacity the newest overwrites the oldest. `slots` is the capacity rounded up to whole blocks.
+ *
+ *     keys    [G][slots / 64][D][64]    transposed by blocks: lanes are keys, and one query streams
+ *     values  [G][slots][D]             through memory
+ *
+ * In MG_Q8 a head vector has one scale, fp16: x = (float)q * scale, q in -127 ... 127. A vector
+ * with a NaN, an infinity or an element beyond 127 * 65504 becomes NaN as a whole. MG_F16 makes
+ * infinite what rounds beyond 65504. */
+typedef struct {
+    mg_type type; /* MG_F32, MG_F16 or MG_Q8 */
+    size_t capacity, slots, kv_heads, head_width;
+    void *keys, *values;
+    uint16_t *key_scales, *value_scales; /* [G][slots], or NULL */
+} mg_kv_cache;
+
+/* Query heads that read the same key/value head, one token of them. They see the slots
+ * 0 ... key_count - 1. Requires key_count > 0. */
+typedef struct {
+    const mg_kv_cache *cache;
+    size_t kv_head, group, key_count;
+    const float *q; /* (group, D) */
+    float scale;    /* as in mg_attention_head */
+    float *out;     /* (group, D) */
+    float *scratch; /* mg_query_scratch(...) floats, 64-byte aligned */
+} mg_attention_query;
+
+static inline size_t mg_query_scratch(size_t slots, size_t group) {
+    return group * slots + (slots / MG_KEY_BLOCK + 15) / 16 * 16;
+}
+
+/* Bytes of a cache, exactly; a multiple of 64. */
+static inline size_t mg_kv_cache_bytes(mg_type type, size_t capacity, size_t kv_heads,
+                                       size_t head_width) {
+    size_t slots = (capacity + MG_KEY_BLOCK - 1) / MG_KEY_BLOCK * MG_KEY_BLOCK;
+    size_t vector = type == MG_Q8 ? head_width + 2 : head_width * (type == MG_F16 ? 2 : 4);
+    return 2 * slots * kv_heads * vector;
+}
+
+/* The cache in so many bytes at `memory`, 64-byte aligned. */
+static inline mg_kv_cache mg_kv_cache_at(void *memory, mg_type type, size_t capacity,
+                                         size_t kv_heads, size_t head_width) {
+    size_t slots = (capacity + MG_KEY_BLOCK - 1) / MG_KEY_BLOCK * MG_KEY_BLOCK;
+    size_t element = type == MG_Q8 ? 1 : type == MG_F16 ? 2 : 4;
+    size_t plane = slots * kv_heads * head_width * element;
+    char *keys = memory, *values = keys + plane;
+    uint16_t *scales = type == MG_Q8 ? (uint16_t *)(void *)(values + plane) : NULL;
+    return (mg_kv_cache){type,     capacity,   slots,
+                         kv_heads, head_width, keys,
+                         values,   scales,     scales ? scales + slots * kv_heads : NULL};
+}
 
 typedef struct mg_kernels {
     mg_isa isa;

@@ -98,23 +98,19 @@ void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float
 /* ---- Attention ---------------------------------------------------------------------------------
  */
 
-/* Causal self-attention. Queries are always read from qkv (B*T, (H + 2G) * D), whose columns are
- * all query heads, then key heads, then value heads. Keys and values come from there too, or from a
- * cache of one sequence where `keys` is not NULL. */
+/* Causal self-attention. Rows of qkv (B*T, (H + 2G) * D) are all query heads, then key heads, then
+ * value heads. */
 typedef struct {
     size_t batch, time, heads, kv_heads, head_width;
-    mg_type type; /* of qkv and out; bf16 not with a cache */
+    mg_type type; /* of qkv and out: MG_F32 or MG_BF16 */
     const void *qkv;
-    const float *keys, *values; /* (key_count, G * D) each, or NULL */
-    size_t key_count;           /* rows of the cache that are valid; ignored without one */
-    size_t position;            /* of the first query in the cache; 0 without one */
-    void *out;                  /* (B*T, H * D) */
-    float *lse;                 /* (B, H, T), or NULL in inference */
+    void *out;  /* (B*T, H * D) */
+    float *lse; /* (B, H, T), or NULL in inference */
 } mg_attention;
 
 void mg_attention_forward(const mg_context *context, const mg_attention *attention);
 
-/* dqkv (B*T, (H + 2G) * D) is overwritten. Not with a cache. */
+/* dqkv (B*T, (H + 2G) * D) is overwritten. */
 void mg_attention_backward(const mg_context *context, const mg_attention *attention,
                            const float *dout, float *dqkv);
 
@@ -123,18 +119,49 @@ void mg_attention_backward(const mg_context *context, const mg_attention *attent
 size_t mg_attention_scratch(const mg_kernels *kernels, const mg_attention *a, size_t key_count,
                             int backward);
 
-/* Writes the key and value columns of qkv into a cache from row `position` on. */
-void mg_cache_append(const mg_attention *attention, float *keys, float *values);
+/* Attention of new tokens that first enter the caches of their sequences, which may stand at
+ * different positions. Each token sees itself and the capacity - 1 tokens before it, of which those
+ * past the capacity are gone. A result is the same bits however the tokens are divided among calls
+ * and, with caches in MG_F32 that nothing has left, those of mg_attention_forward. */
+typedef struct {
+    size_t batch, time, heads, kv_heads, head_width;
+    const float *qkv;                 /* (B*T, (H + 2G) * D) */
+    const mg_kv_cache *const *caches; /* (B): the layers of each sequence; formats may differ */
+    size_t layer;
+    const size_t *positions; /* (B): tokens in the cache, and those that have left it */
+    const size_t *counts;    /* (B): new tokens, at most T; the rows behind them become zero */
+    float *out;              /* (B*T, H * D) */
+} mg_cached_attention;
+
+void mg_cached_attention_forward(const mg_context *context, const mg_cached_attention *attention);
+
+/* Floats per worker for caches of `capacity`; the layout is that of `a`, its pointers are unused.
+ */
+size_t mg_cached_attention_scratch(const mg_kernels *kernels, const mg_cached_attention *a,
+                                   size_t capacity);
 
 /* Cosine and sine of position * base^(-i / half), (positions, half) each, computed in double. */
 void mg_rope_table(size_t positions, size_t half, double base, float *cosine, float *sine);
 
-/* Rotates (and with `normalize` first normalises) the query and key heads of qkv in place; row r
- * stands at position + r mod T. factors (B*T, H + G) receives the normalisation's factors. */
+/* The same for rows of sequences that stand anywhere: row b*T + t is at positions[b] + t; cosine
+ * and sine are (B*T, half). What a table (2, known, half) has comes from there, the rest is
+ * computed to the same bits. */
 typedef struct {
-    size_t batch, time, heads, kv_heads, head_width, position;
+    size_t batch, time, half, known;
+    double base;
+    const float *table;
+    const size_t *positions; /* (B) */
+} mg_rope_rows;
+
+void mg_rope_rows_forward(const mg_rope_rows *rows, float *cosine, float *sine);
+
+/* Rotates (and with `normalize` first normalises) the query and key heads of qkv in place. factors
+ * (B*T, H + G) receives the normalisation's factors. */
+typedef struct {
+    size_t batch, time, heads, kv_heads, head_width;
     mg_type type;               /* of qkv; bf16 needs a row of scratch */
-    const float *cosine, *sine; /* (positions, D / 2), or NULL: no rotation */
+    const float *cosine, *sine; /* (T, D / 2): row r turns by row r mod T; NULL: no rotation */
+    int by_row;                 /* they are (B*T, D / 2): row r by row r */
     int normalize;
     float epsilon;
     float *factors; /* or NULL where not normalised or no gradient is wanted */
@@ -191,11 +218,12 @@ void mg_dropout(const mg_context *context, size_t n, uint64_t key, float rate, c
 /* ---- Embedding
  * --------------------------------------------------------------------------------------------- */
 
-/* y (B*T, C) = scale * table[token] [+ positions[position + t]]. tokens are in 0 ... V-1. */
+/* y (B*T, C) = scale * table[token] [+ positions[first[b] + t]]. tokens are in 0 ... V-1. */
 typedef struct {
-    size_t batch, time, width, position;
+    size_t batch, time, width;
     const int32_t *tokens; /* (B*T) */
     float scale;
+    const size_t *first; /* (B): position of a sequence's first token; NULL: 0 */
 } mg_embedding;
 
 void mg_embedding_forward(const mg_context *context, const mg_embedding *e, const float *table,

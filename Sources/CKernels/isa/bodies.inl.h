@@ -28,6 +28,7 @@
 #include "../kernels/gemv.inl.h"
 #include "../kernels/attention_tile.inl.h"
 #include "../kernels/attention.inl.h"
+#include "../kernels/attention_cache.inl.h"
 #include "../kernels/adamw.inl.h"
 #include "../kernels/muon.inl.h"
 #include "../kernels/state.inl.h"

@@ -14,7 +14,7 @@
 
 enum {
     MG_BQ = MG_QUERY_BLOCK,
-    MG_BK = 64 /* keys of a block: 16 KB of scores, half of a first-level cache */
+    MG_BK = MG_KEY_BLOCK /* 16 KB of scores, half of a first-level cache */
 };
 
 MG_INLINE size_t attention_round_up(size_t n, size_t multiple) {
@@ -64,11 +64,8 @@ static size_t attention_divide(size_t keys, size_t d, int backward, float *at,
     return used;
 }
 
-/* A single query keeps one score for each key instead. */
 static size_t attention_scratch(size_t keys, size_t d, int backward) {
-    size_t tiles = attention_divide(keys, d, backward, NULL, NULL);
-    size_t single = backward ? 0 : attention_round_up(keys, 16);
-    return tiles > single ? tiles : single;
+    return attention_divide(keys, d, backward, NULL, NULL);
 }
 
 /* Number of keys that query i sees, of those from `first` on. */
@@ -76,40 +73,6 @@ MG_INLINE size_t attention_visible(const mg_attention_head *h, size_t i, size_t 
     size_t end = h->position + i + 1;
     if (end > h->key_count) end = h->key_count;
     return end > first ? end - first : 0;
-}
-
-/* One query needs no packing: scores by rows of k, then the weighted sum of rows of v. */
-static void attention_single(const mg_attention_head *h) {
-    size_t keys = attention_visible(h, 0, 0), d = h->head_width;
-    float *scores = h->scratch;
-    gemv_f32(keys, d, h->k, h->ld_kv, h->q, NULL, 0, scores);
-    float top = max_f32(keys, scores) * h->scale;
-    v_f32 vtop = v_set1(top), scale = v_set1(h->scale), total = v_zero();
-    for (size_t j = 0; j < keys; j += VN) {
-        size_t m = keys - j < VN ? keys - j : VN;
-        v_f32 s = v_mul(v_load_n(scores + j, m, v_set1(-INFINITY)), scale);
-        v_f32 p = v_exp(v_sub(s, vtop));
-        v_store_n(scores + j, p, m);
-        total = v_add(total, p);
-    }
-    float sum = v_hsum(total);
-    v_f32 inverse = v_set1(1.0f / sum);
-    for (size_t c = 0; c < d; c += VN) {
-        size_t m = d - c < VN ? d - c : VN;
-        v_f32 even = v_zero(), odd = v_zero();
-        size_t j = 0;
-        for (; j + 2 <= keys; j += 2) {
-            const float *row = h->v + j * h->ld_kv + c;
-            v_f32 v0 = m == VN ? v_load(row) : v_load_n(row, m, v_zero());
-            v_f32 v1 = m == VN ? v_load(row + h->ld_kv) : v_load_n(row + h->ld_kv, m, v_zero());
-            even = v_fma(v_set1(scores[j]), v0, even);
-            odd = v_fma(v_set1(scores[j + 1]), v1, odd);
-        }
-        if (j < keys)
-            even = v_fma(v_set1(scores[j]), v_load_n(h->v + j * h->ld_kv + c, m, v_zero()), even);
-        v_store_n(h->out + c, v_mul(v_add(even, odd), inverse), m);
-    }
-    if (h->lse) h->lse[0] = top + logf(sum);
 }
 
 /* Rows whose width is whole vectors: x itself, else a copy padded with zeros. */
@@ -247,10 +210,6 @@ static void attention_finish(const mg_attention_head *h, const attention_space *
 
 static void attention_forward_f32(const mg_attention_head *h) {
     if (h->query_count == 0) return;
-    if (h->query_count == 1) {
-        attention_single(h);
-        return;
-    }
     attention_space s;
     attention_divide(h->key_count, h->head_width, 0, h->scratch, &s);
     size_t d = h->head_width, ld_v = h->ld_kv;

@@ -62,6 +62,10 @@ MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
     v_store_f16(lanes, a);
     memcpy(p, lanes, n * sizeof *p);
 }
+MG_INLINE v_f32 v_load_i8(const int8_t *p) {
+    __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)p);
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm256_add_ps(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm256_sub_ps(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm256_mul_ps(a, b); }

@@ -53,6 +53,10 @@ MG_INLINE void v_store_f16(uint16_t *p, v_f32 a) {
 MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
     _mm256_mask_storeu_epi16(p, v_first_lanes(n), _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
 }
+MG_INLINE v_f32 v_load_i8(const int8_t *p) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return _mm512_add_ps(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return _mm512_sub_ps(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return _mm512_mul_ps(a, b); }

@@ -57,6 +57,12 @@ MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
     v_store_f16(lanes, a);
     for (size_t i = 0; i < n; i++) p[i] = lanes[i];
 }
+MG_INLINE v_f32 v_load_i8(const int8_t *p) {
+    int32_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    int16x8_t wide = vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(bytes)));
+    return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+}
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return vaddq_f32(a, b); }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return vsubq_f32(a, b); }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return vmulq_f32(a, b); }

@@ -61,6 +61,7 @@ MG_INLINE void v_store_f16(uint16_t *p, v_f32 a) {
 MG_INLINE void v_store_f16_n(uint16_t *p, v_f32 a, size_t n) {
     if (n) v_store_f16(p, a);
 }
+MG_INLINE v_f32 v_load_i8(const int8_t *p) { return (float)*p; }
 MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return a - b; }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
