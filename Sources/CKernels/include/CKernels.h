@@ -4,6 +4,7 @@
 #include "mg_bench.h"
 #include "mg_checksum.h"
 #include "mg_cpu.h"
+#include "mg_formats.h"
 #include "mg_kernels.h"
 #include "mg_ops.h"
 #include "mg_pool.h"

@@ -11,10 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "mg_cpu.h"
+#include "mg_formats.h"
 
 /* Types of stored numbers. bf16 is the upper half of a float32, F16 is IEEE half precision (both
- * uint16_t in C); Q8 is int8 with scales beside it. */
-typedef enum { MG_F32, MG_BF16, MG_F16, MG_Q8 } mg_type;
+ * uint16_t in C). MG_Q8 is int8 with scales beside it, as mg_q8_rows_at and mg_kv_cache lay them
+ * out; these two only where a contract names them. */
+typedef enum { MG_F32, MG_BF16, MG_Q8, MG_F16 } mg_type;
 
 /* A matrix to pack, see pack_panels. */
 typedef struct {

@@ -1,0 +1,81 @@
+/* Weights and activations in 8 and 4 bits: what is in memory, and how large it is. Kernels compute
+ * with it (mg_kernels.def), operations share it out (mg_ops.h). No function here computes values.
+ *
+ * A number is scale * q with a small integer q. Rows are padded with zeros to whole blocks of
+ * MG_BLOCK elements, so that kernels need no remainder. A product of a row of activations with a
+ * row of weights is, on every path and for any partition the same bits of one back end:
+ *
+ *   MG_Q8_ROW   S = sum of qx * qw, exact;                 v = (float)S * (sx * sw)
+ *   *_BLOCK     S_b = sum of qx * qw in block b, exact;    v = 0, v = fma((float)S_b, sw_b, v) for
+ *                                                          all b in order; then v = v * sx
+ *
+ * Integer sums are 32 bits: k is at most 2^17, which 2^17 * 127 * 127 < 2^31 allows. */
+#ifndef MG_FORMATS_H
+#define MG_FORMATS_H
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    MG_Q8_ROW,   /* 8 bits, a scale per row */
+    MG_Q8_BLOCK, /* 8 bits, a scale per block */
+    MG_Q4_BLOCK  /* 4 bits, a scale per block */
+} mg_quantization;
+
+/* Elements that share a scale in the block formats, and what rows are padded to. */
+enum { MG_BLOCK = 32 };
+
+/* A matrix of weights (n, k): element (i, j) is scale * q. Any alignment but that of the scales'
+ * type. */
+typedef struct {
+    mg_quantization format;
+    size_t n, k;
+    const void *values; /* 8 bits: int8_t (n, stride), -127 ... 127.
+                           4 bits: uint8_t (n, stride / 2): a block is 16 bytes, byte j has element
+                           j in its lower half and element 16 + j in its upper one; q = half - 8 */
+    const void *scales; /* row: float (n).
+                           block: uint16_t (stride / MG_BLOCK, n), IEEE half precision: those of one
+                           block of consecutive rows are neighbours, kernels take eight rows */
+} mg_quantized;
+
+/* Activations: each row (token) with one scale. */
+typedef struct {
+    size_t rows, k;
+    int8_t *values; /* (rows, stride): -127 ... 127, zero beyond k */
+    int32_t *sums;  /* (rows, stride / MG_BLOCK): the sum of each block */
+    float *scales;  /* (rows): largest magnitude / 127 */
+} mg_q8_rows;
+
+/* Elements from one row to the next. */
+static inline size_t mg_quantized_stride(size_t k) {
+    return (k + MG_BLOCK - 1) / MG_BLOCK * MG_BLOCK;
+}
+
+/* Bytes of `values` and of `scales` of n rows. */
+static inline size_t mg_quantized_value_bytes(mg_quantization format, size_t n, size_t k) {
+    return n * mg_quantized_stride(k) / (format == MG_Q4_BLOCK ? 2 : 1);
+}
+static inline size_t mg_quantized_scale_bytes(mg_quantization format, size_t n, size_t k) {
+    if (format == MG_Q8_ROW) return n * sizeof(float);
+    return n * (mg_quantized_stride(k) / MG_BLOCK) * sizeof(uint16_t);
+}
+
+/* Memory of mg_q8_rows: three planes, each on a boundary of 64 bytes if the first one is. */
+static inline size_t mg_whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+static inline size_t mg_q8_rows_bytes(size_t rows, size_t k) {
+    size_t stride = mg_quantized_stride(k);
+    return mg_whole_lines(rows * stride) +
+           mg_whole_lines(rows * (stride / MG_BLOCK) * sizeof(int32_t)) +
+           mg_whole_lines(rows * sizeof(float));
+}
+static inline mg_q8_rows mg_q8_rows_at(void *memory, size_t rows, size_t k) {
+    size_t stride = mg_quantized_stride(k), values = mg_whole_lines(rows * stride);
+    size_t sums = mg_whole_lines(rows * (stride / MG_BLOCK) * sizeof(int32_t));
+    char *at = memory;
+    return (mg_q8_rows){.rows = rows,
+                        .k = k,
+                        .values = (int8_t *)at,
+                        .sums = (int32_t *)(void *)(at + values),
+                        .scales = (float *)(void *)(at + values + sums)};
+}
+
+#endif
