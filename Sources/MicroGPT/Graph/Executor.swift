@@ -23,11 +23,9 @@ final class Executor {
 
   /// Reserves the graph's memory.
   ///
-  /// `gradients` is needed for training graphs: a block like `parameters`. `caches` are the slots
-  /// that the graph's cache tensors name.
+  /// `gradients` is needed for training graphs: a block like `parameters`.
   init(
-    _ graph: Graph, compute: Compute, parameters: Arena, gradients gradientArena: Arena? = nil,
-    caches: [Arena] = []
+    _ graph: Graph, compute: Compute, parameters: Arena, gradients gradientArena: Arena? = nil
   ) throws(MemoryError) {
     precondition(!graph.isTraining || gradientArena != nil, "training needs a gradient block")
     self.graph = graph
@@ -37,7 +35,7 @@ final class Executor {
     let needs = Executor.scratchNeeds(graph, compute.kernels)
     try compute.reserve(scratchPerWorker: needs.perWorker, shared: needs.shared)
     arena = try Arena(byteCount: plan.byteCount)
-    owners = [parameters] + (gradientArena.map { [$0] } ?? []) + caches
+    owners = [parameters] + (gradientArena.map { [$0] } ?? [])
     state = .allocate(capacity: 1)
     state.initialize(to: StepState())
     let count = graph.tensors.count
@@ -52,8 +50,6 @@ final class Executor {
       case .parameter(let offset):
         values[id] = parameters.base + offset * 4
         gradients[id] = gradientArena.map { $0.floats.baseAddress.unsafelyUnwrapped + offset }
-      case .cache(let slot):
-        values[id] = caches[slot].base
       case .input, .constant, .activation:
         values[id] = plan.valueBlock[id].map { arena.base + plan.blocks[$0].offset }
         gradients[id] = plan.gradientBlock[id].map {

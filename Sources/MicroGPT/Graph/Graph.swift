@@ -12,8 +12,6 @@ struct Graph: Sendable {
     case input
     /// Computed once, when the executor is made.
     case constant(Constant)
-    /// Part of a key/value cache, by slot.
-    case cache(slot: Int)
     /// Computed by an operation.
     case activation
   }
@@ -58,11 +56,6 @@ struct Graph: Sendable {
 
   /// An array of token ids that the caller fills.
   mutating func input(_ shape: Shape) -> Tensor { make(shape, .int32, role: .input) }
-
-  /// A part of a key/value cache.
-  mutating func cache(slot: Int, shape: Shape) -> Tensor {
-    make(shape, role: .cache(slot: slot))
-  }
 
   /// A table that depends on sizes only; equal tables are one tensor.
   mutating func constant(_ constant: Constant) -> Tensor {

@@ -19,7 +19,7 @@ struct MemoryPlan: Sendable {
   let schedule: Schedule
   /// Size of the arena.
   private(set) var byteCount = 0
-  /// The block of each tensor's value, by tensor id; nil for parameters and caches.
+  /// The block of each tensor's value, by tensor id; nil for parameters.
   private(set) var valueBlock: [Int?]
   /// The same while recomputing and in backward; differs where a tensor is computed again.
   private(set) var lateValueBlock: [Int?]
@@ -55,7 +55,7 @@ struct MemoryPlan: Sendable {
       switch role {
       case .input, .constant:
         valueBlock[tensor.id] = addBlock(tensor, first: 0, last: schedule.moments.count)
-      case .parameter, .cache, .activation: break
+      case .parameter, .activation: break
       }
     }
     for (t, operation) in graph.operations.enumerated() {

@@ -76,8 +76,8 @@ func gradientByteCount(_ tensors: some Sequence<Tensor>) -> Double {
 
 /// What changes from run to run without changing the graph.
 struct StepState {
-  /// Position of the first token in its sequence (decoding with a cache).
-  var position = 0
+  /// Where the sequences stand and their caches; nil for runs without caches, at position 0.
+  var sequences: CachedSequences?
   /// What the loss of one token counts: 1 / tokens of the optimizer step.
   var lossWeight: Float = 1
   /// The key of this step's dropout masks.

@@ -1,112 +1,54 @@
-// Runs a model token by token on a key/value cache: prefill, decode, and sliding past the context
-// window. Knows ids, not text.
+// Runs a model on one sequence with a key/value cache: prefill, of which what the cache already has
+// is left out, and decoding token by token. Knows ids, not text.
 
 /// One sequence in progress.
+///
+/// What happens past the context window: `SequenceRunner`.
 final class Decoder {
-  private let model: GPT
-  private let compute: Compute
-  private let cache: KeyValueCache
-  private let single: (executor: Executor, graph: LogitsGraph)
-  /// Recorded for one number of tokens each; there are few different ones.
-  private var prefills: [Int: (executor: Executor, graph: LogitsGraph)] = [:]
-  /// The tokens whose keys and values are in the cache, and room for a whole context.
-  private let window: UnsafeMutablePointer<Int32>
+  private let runner: SequenceRunner
+  private let sequence: CachedSequence
 
-  /// Most tokens computed at once in prefill: enough for full matrix tiles, little memory.
-  static let prefillChunk = 256
-
-  /// Reserves cache and graphs.
-  ///
-  /// *Throws* if memory lacks.
-  init(model: GPT, compute: Compute) throws {
-    self.model = model
-    self.compute = compute
-    cache = try KeyValueCache(model.configuration)
-    single = try Decoder.prepare(1, model, compute, cache)
-    window = .allocate(capacity: model.configuration.contextLength)
-    window.initialize(repeating: 0, count: model.configuration.contextLength)
-    // Sliding prefills half a window at a time: prepared now, so that no token allocates.
-    var left = keptAfterSlide
-    while left > 0 {
-      let count = min(left, Decoder.prefillChunk)
-      prefills[count] = try Decoder.prepare(count, model, compute, cache)
-      left -= count
-    }
+  /// Reserves cache and graphs; *throws* if memory lacks.
+  init(model: GPT, compute: Compute, format: KeyValueFormat = .float32) throws {
+    runner = try SequenceRunner(model: model, compute: compute)
+    sequence = try CachedSequence(model.configuration, format: format)
   }
-
-  deinit { window.deallocate() }
 
   /// Begins a new sequence.
-  func reset() { cache.count = 0 }
+  func reset() { sequence.truncate(to: 0) }
 
   /// Tokens in the window.
-  var count: Int { cache.count }
+  var count: Int { sequence.count }
 
-  /// Takes the tokens of a prompt; returns the logits (V) of what follows.
+  /// Bytes of the cache.
+  var cacheByteCount: Int { sequence.cache.byteCount }
+
+  /// Makes `tokens` the sequence; returns the logits (V) of what follows.
   ///
-  /// Of a prompt longer than the context the last `contextLength` tokens count. *Requires*: at
-  /// least one token.
+  /// The longest common beginning of the old sequence and the new one stays in the cache and is not
+  /// computed again, so that a turn of a conversation costs its own tokens only; nothing is kept of
+  /// a sequence whose window has slid. Of more tokens than the context holds the last
+  /// `contextLength` count. *Requires*: at least one token.
   func prefill(_ tokens: [Int32]) throws -> UnsafeMutablePointer<Float> {
-    precondition(!tokens.isEmpty, "a prompt of no tokens")
-    let limit = model.configuration.contextLength
-    let kept = tokens.suffix(cache.count + tokens.count > limit ? limit : tokens.count)
-    if kept.count < tokens.count || cache.count + kept.count > limit { reset() }
-    var logits: UnsafeMutablePointer<Float>?
-    var next = kept.startIndex
-    while next < kept.endIndex {
-      let count = min(kept.endIndex - next, Decoder.prefillChunk)
-      if count > 1 && prefills[count] == nil {
-        prefills[count] = try Decoder.prepare(count, model, compute, cache)
-      }
-      for i in 0..<count { window[cache.count + i] = kept[next + i] }
-      logits = advance(by: count)
-      next += count
-    }
-    guard let logits else { preconditionFailure("no tokens were computed") }
-    return logits
+    try runner.replace(sequence, by: tokens)
   }
 
-  /// Takes one more token; returns the logits (V) of what follows.
+  /// Takes in more tokens; returns the logits (V) of what follows.
   ///
-  /// Allocates nothing. Past the context window, the older half of the window is forgotten first:
-  /// its newer half is computed again from position 0, which is exact for every kind of position
-  /// encoding.
+  /// The window slides as it does for single tokens. *Requires*: at least one token.
+  func append(_ tokens: [Int32]) throws -> UnsafeMutablePointer<Float> {
+    try runner.append(tokens[...], to: sequence)
+  }
+
+  /// Takes in one more token; returns the logits (V) of what follows.
+  ///
+  /// Allocates nothing.
   func decode(_ token: Int32) -> UnsafeMutablePointer<Float> {
-    if cache.count == model.configuration.contextLength { slide() }
-    window[cache.count] = token
-    return advance(by: 1)
+    runner.append(token, to: sequence)
   }
 
-  private var keptAfterSlide: Int { model.configuration.contextLength / 2 }
-
-  private func slide() {
-    let kept = keptAfterSlide
-    let old = cache.count - kept
-    for i in 0..<kept { window[i] = window[old + i] }
-    cache.count = 0
-    while cache.count < kept { _ = advance(by: min(kept - cache.count, Decoder.prefillChunk)) }
-  }
-
-  /// Computes the next `count` tokens of the window.
-  private func advance(by count: Int) -> UnsafeMutablePointer<Float> {
-    guard let (executor, graph) = count == 1 ? single : prefills[count] else {
-      preconditionFailure("no graph for \(count) tokens")
-    }
-    let input = executor.integers(graph.tokens)
-    for i in 0..<count { input[i] = window[cache.count + i] }
-    executor.state.pointee.position = cache.count
-    executor.forward()
-    cache.count += count
-    return executor.floats(graph.logits).baseAddress.unsafelyUnwrapped
-  }
-
-  private static func prepare(
-    _ count: Int, _ model: GPT, _ compute: Compute, _ cache: KeyValueCache
-  ) throws -> (executor: Executor, graph: LogitsGraph) {
-    let graph = LogitsGraph(
-      model.configuration, model.table, batchSize: 1, sequenceLength: count, cached: true)
-    let executor = try Executor(
-      graph.graph, compute: compute, parameters: model.weights, caches: cache.slots)
-    return (executor, graph)
-  }
+  /// Forgets all but the first `count` tokens, or everything if the window has slid; returns how
+  /// many tokens are left.
+  @discardableResult
+  func truncate(to count: Int) -> Int { sequence.truncate(to: count) }
 }

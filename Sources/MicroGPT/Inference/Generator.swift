@@ -40,14 +40,16 @@ public final class TextGenerator {
   private let decoder: Decoder
 
   /// *Throws* if memory lacks, or if model and tokenizer don't belong together.
-  public init(model: GPT, tokenizer: any TextTokenizer, compute: Compute) throws {
+  public init(
+    model: GPT, tokenizer: any TextTokenizer, compute: Compute, cache: KeyValueFormat = .float32
+  ) throws {
     guard tokenizer.vocabularySize == model.configuration.vocabularySize else {
       throw GenerationError.otherVocabulary(
         tokenizer: tokenizer.vocabularySize, model: model.configuration.vocabularySize)
     }
     self.model = model
     self.tokenizer = tokenizer
-    decoder = try Decoder(model: model, compute: compute)
+    decoder = try Decoder(model: model, compute: compute, format: cache)
   }
 
   /// Continues `prompt`.

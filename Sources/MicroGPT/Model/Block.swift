@@ -8,8 +8,10 @@ struct ModelRecorder {
   var graph: Graph
   /// Whether backward computes the values of a block again instead of keeping them.
   var recomputesBlocks = false
-  /// One pair of cache tensors per layer, or none.
-  var caches: [CacheTensors] = []
+  /// Whether the sequences go on in caches of `contextLength` tokens.
+  var isCached = false
+  /// The rotation of each row, where `isCached`.
+  private var angles: Tensor?
 
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, isTraining: Bool,
@@ -28,6 +30,11 @@ struct ModelRecorder {
       positions: optionalParameter("embedding.position.weight"), scale: Float(c.embeddingScale))
     x = graph.dropout(x, rate: Float(c.dropout))
     if c.embeddingNorm { x = norm(x, nil) }
+    if isCached && c.position == .rope {
+      angles = graph.rotaryAngles(
+        batchSize: tokens.shape[0], sequenceLength: tokens.shape[1], heads: c.heads,
+        contextLength: c.contextLength)
+    }
     for layer in 0..<c.layerCount {
       // Backward begins with the last block: dropping its values would save nothing.
       x = recomputesBlocks && layer + 1 < c.layerCount ? segment(x, layer) : block(x, layer)
@@ -66,10 +73,12 @@ struct ModelRecorder {
     if c.position == .rope || c.queryKeyNorm {
       qkv = graph.rotary(
         qkv, heads: c.heads, contextLength: c.contextLength, rotates: c.position == .rope,
-        normalizes: c.queryKeyNorm)
+        normalizes: c.queryKeyNorm, angles: angles)
     }
-    let mixed = graph.attention(
-      qkv, heads: c.heads, cache: caches.isEmpty ? nil : caches[layer])
+    let mixed =
+      isCached
+      ? graph.cachedAttention(qkv, heads: c.heads, layer: layer, capacity: c.contextLength)
+      : graph.attention(qkv, heads: c.heads)
     return graph.dropout(
       graph.linear(mixed, linearParameters("blocks.\(layer).attention.output")),
       rate: Float(c.dropout))

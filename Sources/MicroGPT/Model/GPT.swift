@@ -85,8 +85,8 @@ struct LogitsGraph {
 
   /// Records `sequenceLength` tokens of `batchSize` sequences.
   ///
-  /// With `cached`, one sequence that goes on where the cache ends, and logits of the last position
-  /// only.
+  /// With `cached`, sequences that go on where their caches end (`StepState.sequences`), and logits
+  /// of the last position only: several tokens of one sequence, or one of each.
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, batchSize: Int,
     sequenceLength: Int, cached: Bool
@@ -94,16 +94,7 @@ struct LogitsGraph {
     precondition(sequenceLength <= configuration.contextLength, "sequence longer than context")
     var recorder = ModelRecorder(configuration, table, isTraining: false)
     tokens = recorder.graph.input(Shape(batchSize, sequenceLength))
-    if cached {
-      let heads = configuration.heads
-      let shape = Shape(
-        configuration.contextLength, heads.keyValueHeadCount * heads.headWidth)
-      for layer in 0..<configuration.layerCount {
-        let keys = recorder.graph.cache(slot: 2 * layer, shape: shape)
-        let values = recorder.graph.cache(slot: 2 * layer + 1, shape: shape)
-        recorder.caches.append(CacheTensors(keys: keys, values: values))
-      }
-    }
+    recorder.isCached = cached
     let x = recorder.body(tokens)
     logits = recorder.graph.logits(
       x, head: recorder.head(), cap: Float(configuration.logitSoftCap), lastOnly: cached)

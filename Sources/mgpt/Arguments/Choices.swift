@@ -16,6 +16,11 @@ enum OptimizerStateChoice: String, CaseIterable, Sendable {
   case f32, bf16, int8
 }
 
+/// How the keys and values of a text are stored while it is written.
+enum KeyValueCacheChoice: String, CaseIterable, Sendable {
+  case f32, f16, int8
+}
+
 /// How the learning rate changes over the run.
 enum ScheduleChoice: String, CaseIterable, Sendable {
   case constant, cosine, wsd, plateau

@@ -23,6 +23,7 @@ struct GenerateOptions: ThreadedOptions, SeededOptions, ModelOptions {
   /// nil asks for a new seed in each run.
   var seed: UInt64?
   var threads: Int?
+  var keyValueCache = KeyValueCacheChoice.f32
 
   func invocation() -> Invocation { .generate(self) }
 }
@@ -41,7 +42,8 @@ extension GenerateOptions {
     [
       OptionSection("Model and text", textOptions),
       OptionSection("Sampling", samplingOptions),
-      OptionSection("Running", [.seed(default: "a new one in each run"), .threads]),
+      OptionSection(
+        "Running", [.seed(default: "a new one in each run"), .threads, keyValueCacheOption]),
     ]
   }
 
@@ -63,6 +65,13 @@ extension GenerateOptions {
         "num-samples", "N", .integer(1...1_000_000), into: \.numSamples, help: "Samples to write"
       ).named(suggestedFor: ["samples", "count"]),
     ]
+  }
+
+  private static var keyValueCacheOption: Option<GenerateOptions> {
+    .value(
+      "kv-cache", "FORMAT", .choice, into: \.keyValueCache, example: "int8",
+      help: "Storage of keys and values: the smaller, the faster long texts"
+    ).named(suggestedFor: ["cache", "cache-type"])
   }
 
   private static var samplingOptions: [Option<GenerateOptions>] {

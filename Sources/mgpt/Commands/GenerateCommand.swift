@@ -17,7 +17,8 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
   options.seed = asked.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
   let generator = try TextGenerator(
     model: saved.model, tokenizer: saved.tokenizer,
-    compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount))
+    compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount),
+    cache: KeyValueFormat(rawValue: asked.keyValueCache.rawValue) ?? .float32)
   Signals.install()
   let prompt = Array((asked.prompt ?? "").utf8)
   var results: [GenerationResult] = []

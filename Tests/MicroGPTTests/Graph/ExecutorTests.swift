@@ -110,10 +110,12 @@ import Testing
     let c = model.configuration
     let compute = try Compute(threadCount: 2)
     let cache = try KeyValueCache(c)
-    for slot in cache.slots { slot.floats.update(repeating: .nan) }
+    cache.memory.floats.update(repeating: .nan)
     let graph = LogitsGraph(c, model.table, batchSize: 1, sequenceLength: 3, cached: true)
-    let executor = try Executor(
-      graph.graph, compute: compute, parameters: model.weights, caches: cache.slots)
+    let executor = try Executor(graph.graph, compute: compute, parameters: model.weights)
+    let table = SequenceTable(sequenceCount: 1)
+    table.set(0, cache: cache, position: 0, count: 3)
+    executor.state.pointee.sequences = table.sequences
     _ = executor.integers(graph.tokens).update(fromContentsOf: [1, 5, 2])
     executor.forward()
     let logits = Array(executor.floats(graph.logits))

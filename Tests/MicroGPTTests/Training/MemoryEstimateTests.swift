@@ -27,7 +27,7 @@ import Testing
     #expect(part("scratch") == run.compute.scratchByteCount)
     #expect(part("tokens") == 4 * run.corpus.training.tokens.count)
     let cache = try KeyValueCache(c)
-    #expect(part("cache") > cache.slots.reduce(0) { $0 + $1.byteCount })
+    #expect(part("cache") > cache.byteCount)
     #expect(estimate.byteCount == estimate.parts.reduce(0) { $0 + $1.byteCount })
   }
 

@@ -1,30 +1,21 @@
-// Causal self-attention over heads, with or without a key/value cache.
+// Causal self-attention over heads. With a key/value cache: CachedAttention.swift.
 
 import CKernels
-
-/// The keys and values of one layer in a cache, (contextLength, G · D) each.
-struct CacheTensors: Sendable {
-  var keys: Tensor
-  var values: Tensor
-}
 
 extension Graph {
   /// `softmax(q k^T / sqrt(D), causal) v` for every head; query head h reads key/value head
   /// h / (H / G).
   ///
-  /// *Shapes*: qkv (B, T, (H + 2G) D); result (B, T, H D). With a cache (B = 1) the keys and values
-  /// of qkv are first written to its rows position ..< position + T, and queries see all rows up to
-  /// their own. *Gradient*: recomputes the probabilities from q, k and the saved log-sum-exp; no
-  /// (T, T) matrix in either direction. *Source*: Dao et al. 2022, arXiv 2205.14135.
-  mutating func attention(_ qkv: Tensor, heads: HeadLayout, cache: CacheTensors? = nil) -> Tensor {
+  /// *Shapes*: qkv (B, T, (H + 2G) D); result (B, T, H D). *Gradient*: recomputes the
+  /// probabilities from q, k and the saved log-sum-exp; no (T, T) matrix in either direction.
+  /// *Source*: Dao et al. 2022, arXiv 2205.14135.
+  mutating func attention(_ qkv: Tensor, heads: HeadLayout) -> Tensor {
     precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
-    precondition(cache == nil || (qkv.shape[0] == 1 && !isTraining), "a cache serves one sequence")
     let (batch, time) = (qkv.shape[0], qkv.shape[1])
     let output = activation(
       Shape(batch, time, heads.headCount * heads.headWidth), qkv.elementType)
     let logSumExp = isTraining ? activation(Shape(batch, heads.headCount, time)) : nil
-    append(
-      Attention(qkv: qkv, heads: heads, cache: cache, output: output, logSumExp: logSumExp))
+    append(Attention(qkv: qkv, heads: heads, output: output, logSumExp: logSumExp))
     return output
   }
 }
@@ -32,7 +23,6 @@ extension Graph {
 private struct Attention: Operation {
   let qkv: Tensor
   let heads: HeadLayout
-  let cache: CacheTensors?
   let output: Tensor
   let logSumExp: Tensor?
 
@@ -41,7 +31,6 @@ private struct Attention: Operation {
   var outputs: [Tensor] { [output] + [logSumExp].compactMap { $0 } }
   var saved: [Tensor] { [qkv, output] + [logSumExp].compactMap { $0 } }
   var differentiable: [Tensor] { [qkv] }
-  private var keyCapacity: Int { cache?.keys.shape[0] ?? qkv.shape[1] }
 
   func scratch(_ kernels: mg_kernels) -> Int {
     var kernels = kernels
@@ -50,33 +39,25 @@ private struct Attention: Operation {
     layout.kv_heads = heads.keyValueHeadCount
     layout.head_width = heads.headWidth
     layout.type = qkv.storage
-    return mg_attention_scratch(&kernels, &layout, keyCapacity, logSumExp == nil ? 0 : 1)
+    return mg_attention_scratch(&kernels, &layout, qkv.shape[1], logSumExp == nil ? 0 : 1)
   }
 
   /// Half of the full square, for the causal mask.
   var forwardFlops: Double {
-    2 * Double(output.shape.count) * Double(keyCapacity)
+    2 * Double(output.shape.count) * Double(qkv.shape[1])
   }
   /// Five products (q k^T again, dP, dV, dQ, dK) for the two of forward.
   var backwardFlops: Double { 2.5 * forwardFlops }
 
   private func description(_ step: Step) -> mg_attention {
-    let position = step.state.pointee.position
-    return mg_attention(
+    mg_attention(
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
       kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth, type: qkv.storage,
-      qkv: step.address(qkv),
-      keys: cache.map { UnsafePointer(step.floats($0.keys)) },
-      values: cache.map { UnsafePointer(step.floats($0.values)) },
-      key_count: position + qkv.shape[1], position: position, out: step.address(output),
-      lse: step.optionalFloats(logSumExp))
+      qkv: step.address(qkv), out: step.address(output), lse: step.optionalFloats(logSumExp))
   }
 
   func forward(_ step: Step) {
     var attention = description(step)
-    if let cache {
-      mg_cache_append(&attention, step.floats(cache.keys), step.floats(cache.values))
-    }
     mg_attention_forward(step.context, &attention)
   }
 

@@ -3,8 +3,9 @@
 import CKernels
 
 extension Graph {
-  /// The embedding of `tokens`: `y[b, t] = scale * table[tokens[b, t]] + positions[position + t]`.
+  /// The embedding of `tokens`: `y[b, t] = scale * table[tokens[b, t]] + positions[first + t]`.
   ///
+  /// `first` is where sequence b stands: 0, or its place in `StepState.sequences`.
   /// *Shapes*: tokens (B, T) int32, table (V, C), positions (contextLength, C) or nil; result
   /// (B, T, C). *Gradient*: rows of dy are added to the rows of both tables. *Requires*: token ids
   /// in 0 ..< V.
@@ -44,7 +45,8 @@ private struct Embedding: Operation {
   private func description(_ step: Step) -> mg_embedding {
     mg_embedding(
       batch: tokens.shape[0], time: tokens.shape[1], width: output.shape.last,
-      position: step.state.pointee.position, tokens: step.integers(tokens), scale: scale)
+      tokens: step.integers(tokens), scale: scale,
+      first: step.state.pointee.sequences?.positions)
   }
 
   func forward(_ step: Step) {

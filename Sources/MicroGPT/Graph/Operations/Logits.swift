@@ -5,12 +5,13 @@ import CKernels
 extension Graph {
   /// `z = cap(x head^T)`, for every position or for the last only.
   ///
-  /// *Shapes*: x (B, T, C), head (V, C); result (B T, V), or (1, V) for the last position of B = 1.
+  /// *Shapes*: x (B, T, C), head (V, C); result (B T, V), or (B, V) for the last positions,
+  /// where B or T is 1.
   /// No gradient. The result is kept.
   mutating func logits(_ x: Tensor, head: Tensor, cap: Float, lastOnly: Bool) -> Tensor {
     precondition(head.shape[1] == x.shape.last, "head \(head.shape) for \(x.shape)")
-    precondition(!lastOnly || x.shape[0] == 1, "the last position of one sequence")
-    let output = activation(Shape(lastOnly ? 1 : x.shape.rows, head.shape[0]))
+    precondition(!lastOnly || x.shape[0] == 1 || x.shape[1] == 1, "last rows must be adjacent")
+    let output = activation(Shape(lastOnly ? x.shape[0] : x.shape.rows, head.shape[0]))
     append(Logits(x: x, head: head, cap: cap, output: output))
     keep(output)
     return output

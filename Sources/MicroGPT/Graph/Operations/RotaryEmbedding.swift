@@ -17,27 +17,30 @@ struct HeadLayout: Equatable, Sendable {
 extension Graph {
   /// Normalises (if asked) and rotates the query and key heads of `qkv`; values pass unchanged.
   ///
-  /// Pair (x[i], x[i + D/2]) turns by (position + t) · base^(-2i/D); without `rotates` only the
-  /// normalisation x / sqrt(mean(x²) + epsilon) is done, head by head and without gain. *Shapes*:
-  /// (B, T, (H + 2G) D). *Gradient*: the rotation is orthogonal, so it is undone on dz after the
+  /// Pair (x[i], x[i + D/2]) turns by t · base^(-2i/D), or by the rows of `angles` (inference only);
+  /// without `rotates` only the normalisation x / sqrt(mean(x²) + epsilon) is done, head by head and
+  /// without gain. *Shapes*: (B, T, (H + 2G) D); angles (2, B·T, D / 2). *Gradient*: the rotation is orthogonal, so it is undone on dz after the
   /// normalisation's gradient was taken in the rotated frame. *Source*: Su et al. 2021,
   /// arXiv 2104.09864; Henry et al. 2020, arXiv 2010.04245.
   mutating func rotary(
     _ qkv: Tensor, heads: HeadLayout, contextLength: Int, rotates: Bool, normalizes: Bool,
-    base: Double = 10_000, epsilon: Float = 1e-5
+    base: Double = 10_000, epsilon: Float = 1e-5, angles: Tensor? = nil
   ) -> Tensor {
     precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
     precondition(!rotates || heads.headWidth % 2 == 0, "RoPE needs an even head width")
+    precondition(angles == nil || (rotates && !isTraining), "angles by row have no gradient")
     let table =
       rotates
-      ? constant(.rotaryTable(positions: contextLength, half: heads.headWidth / 2, base: base))
+      ? angles
+        ?? constant(.rotaryTable(positions: contextLength, half: heads.headWidth / 2, base: base))
       : nil
     let output = activation(qkv.shape, qkv.elementType)
     let turning = heads.headCount + heads.keyValueHeadCount
     let factors = normalizes ? activation(Shape(qkv.shape.rows, turning)) : nil
     append(
       RotaryEmbedding(
-        qkv: qkv, heads: heads, table: table, epsilon: epsilon, output: output, factors: factors))
+        qkv: qkv, heads: heads, table: table, isByRow: angles != nil, epsilon: epsilon,
+        output: output, factors: factors))
     return output
   }
 }
@@ -47,6 +50,8 @@ private struct RotaryEmbedding: Operation {
   let heads: HeadLayout
   /// Cosines and sines; nil for no rotation.
   let table: Tensor?
+  /// Whether the table has a row for each row of `qkv`, not for each position.
+  let isByRow: Bool
   let epsilon: Float
   let output: Tensor
   let factors: Tensor?
@@ -86,8 +91,8 @@ private struct RotaryEmbedding: Operation {
     return mg_rope(
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
       kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth,
-      position: step.state.pointee.position, type: qkv.storage, cosine: cosine,
-      sine: cosine.map { $0 + tableCount }, normalize: factors == nil ? 0 : 1,
+      type: qkv.storage, cosine: cosine, sine: cosine.map { $0 + tableCount },
+      by_row: isByRow ? 1 : 0, normalize: factors == nil ? 0 : 1,
       epsilon: epsilon, factors: step.optionalFloats(factors))
   }
 

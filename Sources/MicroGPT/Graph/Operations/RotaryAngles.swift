@@ -1,0 +1,55 @@
+// The angles of rotary position embedding for rows that stand anywhere.
+
+import CKernels
+
+extension Graph {
+  /// Cosines and sines for `rotary(angles:)`: row b·T + t stands at `StepState.sequences`'s position
+  /// of sequence b, plus t.
+  ///
+  /// Positions below `contextLength` come from a table, later ones are computed in double precision;
+  /// the bits are those of a larger table. *Shapes*: result (2, B·T, D / 2). No gradient.
+  mutating func rotaryAngles(
+    batchSize: Int, sequenceLength: Int, heads: HeadLayout, contextLength: Int,
+    base: Double = 10_000
+  ) -> Tensor {
+    precondition(!isTraining && heads.headWidth % 2 == 0, "RoPE needs an even head width")
+    let half = heads.headWidth / 2
+    let table = constant(.rotaryTable(positions: contextLength, half: half, base: base))
+    let output = activation(Shape(2, batchSize * sequenceLength, half))
+    append(
+      RotaryAngles(
+        batchSize: batchSize, sequenceLength: sequenceLength, base: base, table: table,
+        output: output))
+    return output
+  }
+}
+
+private struct RotaryAngles: Operation {
+  let batchSize: Int
+  let sequenceLength: Int
+  let base: Double
+  let table: Tensor
+  let output: Tensor
+
+  var name: String { "angles" }
+  var inputs: [Tensor] { [table] }
+  var outputs: [Tensor] { [output] }
+  var saved: [Tensor] { [] }
+  var differentiable: [Tensor] { [] }
+  var forwardFlops: Double { 0 }
+  /// Of the table only the rows that are looked up.
+  var forwardBytes: Double { 2 * byteCount([output]) }
+
+  func forward(_ step: Step) {
+    guard let sequences = step.state.pointee.sequences else {
+      preconditionFailure("a run with caches needs its sequences")
+    }
+    var rows = mg_rope_rows(
+      batch: batchSize, time: sequenceLength, half: output.shape[2], known: table.shape[1],
+      base: base, table: step.floats(table), positions: sequences.positions)
+    let cosine = step.floats(output)
+    mg_rope_rows_forward(&rows, cosine, cosine + output.shape[1] * output.shape[2])
+  }
+
+  func backward(_ step: Step) { preconditionFailure("angles have no gradient") }
+}

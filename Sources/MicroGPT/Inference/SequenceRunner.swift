@@ -1,0 +1,140 @@
+// Takes tokens into sequences with a model's cached graphs: in chunks, and past the context window.
+// Decoder.swift and BatchDecoder.swift offer it for one sequence and for several.
+
+/// A graph for so many tokens of so many sequences, ready to run.
+struct CachedGraph {
+  let executor: Executor
+  let graph: LogitsGraph
+  let table: SequenceTable
+
+  /// Records and plans it; *throws* if memory lacks.
+  init(_ model: GPT, _ compute: Compute, sequenceCount: Int, count: Int) throws {
+    graph = LogitsGraph(
+      model.configuration, model.table, batchSize: sequenceCount, sequenceLength: count,
+      cached: true)
+    executor = try Executor(graph.graph, compute: compute, parameters: model.weights)
+    table = SequenceTable(sequenceCount: sequenceCount)
+    executor.state.pointee.sequences = table.sequences
+  }
+
+  /// Where the ids of the new tokens go.
+  var tokens: UnsafeMutableBufferPointer<Int32> { executor.integers(graph.tokens) }
+
+  /// Computes; returns the logits (sequences, V).
+  func run() -> UnsafeMutablePointer<Float> {
+    executor.forward()
+    return executor.floats(graph.logits).baseAddress.unsafelyUnwrapped
+  }
+}
+
+/// Runs a model on one sequence at a time.
+///
+/// *The context window.* With rotary positions it slides by one token at a time: keys stay as they
+/// were rotated at their position, the oldest is overwritten, and each token sees the last
+/// `contextLength`. Learned positions end with their table: when it is full the older half of the
+/// window is forgotten, and the newer half is computed again from position 0.
+final class SequenceRunner {
+  let model: GPT
+  let compute: Compute
+  private let single: CachedGraph
+  /// For the lengths that sliding needs, so that no token allocates.
+  private var slides: [Int: CachedGraph] = [:]
+  /// For whole chunks, and for the last other length: prompts have many lengths, and each graph has
+  /// memory of its own.
+  private var chunks: [Int: CachedGraph] = [:]
+  private let chunkLength: Int
+
+  /// Most tokens computed at once: enough for full matrix tiles, little memory.
+  static let prefillChunk = 256
+
+  /// Prepares the graphs that no token may wait for; *throws* if memory lacks.
+  init(model: GPT, compute: Compute) throws {
+    self.model = model
+    self.compute = compute
+    chunkLength = min(SequenceRunner.prefillChunk, model.configuration.contextLength)
+    single = try CachedGraph(model, compute, sequenceCount: 1, count: 1)
+    var left = restarts ? keptAfterSlide : 0
+    while left > 0 {
+      let count = min(left, chunkLength)
+      if slides[count] == nil {
+        slides[count] = try CachedGraph(model, compute, sequenceCount: 1, count: count)
+      }
+      left -= count
+    }
+  }
+
+  private var contextLength: Int { model.configuration.contextLength }
+  private var restarts: Bool { model.configuration.position == .learned }
+  private var keptAfterSlide: Int { contextLength / 2 }
+
+  /// Makes `sequence` these tokens, see `Decoder.prefill`.
+  func replace(
+    _ sequence: CachedSequence, by tokens: [Int32]
+  ) throws -> UnsafeMutablePointer<Float> {
+    precondition(!tokens.isEmpty, "a prompt of no tokens")
+    let kept = tokens.suffix(contextLength)
+    // The last token is computed in any case: its logits are asked for.
+    let common = min(sequence.commonPrefix(kept), kept.count - 1)
+    sequence.truncate(to: common)
+    return try append(kept.dropFirst(common), to: sequence)
+  }
+
+  /// Takes in `tokens`; returns the logits (V) of what follows.
+  ///
+  /// *Requires*: at least one token.
+  func append(
+    _ tokens: ArraySlice<Int32>, to sequence: CachedSequence
+  ) throws -> UnsafeMutablePointer<Float> {
+    var logits: UnsafeMutablePointer<Float>?
+    var next = tokens.startIndex
+    while next < tokens.endIndex {
+      makeRoom(in: sequence)
+      let room = restarts ? contextLength - sequence.position : chunkLength
+      let count = min(tokens.endIndex - next, chunkLength, room)
+      let graph = try self.graph(count)
+      for i in 0..<count { graph.tokens[i] = tokens[next + i] }
+      logits = run(graph, count, sequence)
+      next += count
+    }
+    guard let logits else { preconditionFailure("no tokens to take in") }
+    return logits
+  }
+
+  /// Takes in one token; allocates nothing.
+  func append(_ token: Int32, to sequence: CachedSequence) -> UnsafeMutablePointer<Float> {
+    makeRoom(in: sequence)
+    single.tokens[0] = token
+    return run(single, 1, sequence)
+  }
+
+  /// Makes sure that the next token has a position. Allocates nothing.
+  func makeRoom(in sequence: CachedSequence) {
+    guard restarts && sequence.position == contextLength else { return }
+    sequence.restart(keeping: keptAfterSlide)
+    while sequence.position < keptAfterSlide {
+      let count = min(keptAfterSlide - sequence.position, chunkLength)
+      guard let graph = count == 1 ? single : slides[count] else {
+        preconditionFailure("no graph for \(count) tokens")
+      }
+      for i in 0..<count { graph.tokens[i] = sequence.pending(i) }
+      _ = run(graph, count, sequence)
+    }
+  }
+
+  private func run(
+    _ graph: CachedGraph, _ count: Int, _ sequence: CachedSequence
+  ) -> UnsafeMutablePointer<Float> {
+    graph.table.set(0, cache: sequence.cache, position: sequence.position, count: count)
+    for i in 0..<count { sequence.append(graph.tokens[i]) }
+    return graph.run()
+  }
+
+  private func graph(_ count: Int) throws -> CachedGraph {
+    if count == 1 { return single }
+    if let graph = slides[count] ?? chunks[count] { return graph }
+    if count < chunkLength { chunks = chunks.filter { $0.key == chunkLength } }
+    let graph = try CachedGraph(model, compute, sequenceCount: 1, count: count)
+    chunks[count] = graph
+    return graph
+  }
+}
