@@ -194,6 +194,10 @@ import Testing
       #"mgpt train: bad value for --heads. Found ""# + String(repeating: "9", count: 60)
         + #"...", expected a whole number from 1 to 1024. Example: --heads 4"#),
     Case(
+      "an unknown cache", ["generate", "--model", "m", "--kv-cache", "int4"],
+      #"mgpt generate: bad value for --kv-cache. Found "int4", expected f32, f16 or int8. "#
+        + "Example: --kv-cache int8"),
+    Case(
       "an empty stop text", ["generate", "--model", "m", "--stop="],
       #"mgpt generate: bad value for --stop. Found "", expected a text of at least one "#
         + "character. Example: --stop END"),

@@ -82,11 +82,13 @@ import Testing
   @Test func everyGenerateOptionArrivesInItsField() throws {
     let arguments = """
       generate --model m --max-tokens 9 --temperature 0 --top-k 40 --top-p 0.9 --min-p 0.1 \
-      --repetition-penalty 1.2 --num-samples 3 --stop END --stop=--- --seed 1 --threads 1
+      --repetition-penalty 1.2 --num-samples 3 --stop END --stop=--- --seed 1 --threads 1 \
+      --kv-cache int8
       """
     let expected = GenerateOptions(
       model: "m", prompt: "a b", maxTokens: 9, stop: ["END", "---"], numSamples: 3,
-      temperature: 0, topK: 40, topP: 0.9, minP: 0.1, repetitionPenalty: 1.2, seed: 1, threads: 1)
+      temperature: 0, topK: 40, topP: 0.9, minP: 0.1, repetitionPenalty: 1.2, seed: 1, threads: 1,
+      keyValueCache: .int8)
     let words = arguments.split(separator: " ").map(String.init) + ["--prompt", "a b"]
     #expect(try parseCommandLine(words) == .generate(expected))
   }

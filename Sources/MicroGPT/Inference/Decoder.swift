@@ -20,6 +20,9 @@ final class Decoder {
   /// Tokens in the window.
   var count: Int { sequence.count }
 
+  /// Tokens computed since the beginning: what prefill found in the cache is not among them.
+  var computedCount: Int { runner.computedCount }
+
   /// Bytes of the cache.
   var cacheByteCount: Int { sequence.cache.byteCount }
 

@@ -43,6 +43,8 @@ final class SequenceRunner {
   /// memory of its own.
   private var chunks: [Int: CachedGraph] = [:]
   private let chunkLength: Int
+  /// Tokens computed so far, those of slides included.
+  private(set) var computedCount = 0
 
   /// Most tokens computed at once: enough for full matrix tiles, little memory.
   static let prefillChunk = 256
@@ -126,6 +128,7 @@ final class SequenceRunner {
   ) -> UnsafeMutablePointer<Float> {
     graph.table.set(0, cache: sequence.cache, position: sequence.position, count: count)
     for i in 0..<count { sequence.append(graph.tokens[i]) }
+    computedCount += count
     return graph.run()
   }
 

@@ -27,6 +27,18 @@ import Testing
     #expect(allocations(on: small.compute) { decode(50) } ?? 0 == 0)
   }
 
+  @Test(arguments: ["modern", "gpt2"], KeyValueFormat.allCases)
+  func batchedDecoding(_ name: String, _ format: KeyValueFormat) throws {
+    let small = try SmallGenerator(name, context: 16, threads: 2)
+    let batch = try BatchDecoder(
+      model: small.model, compute: small.compute, sequenceCount: 3, format: format)
+    for s in 0..<3 { _ = try batch.prefill([1, 2, 3], sequence: s) }
+    let line: [Int32] = [1, 2, 3]
+    _ = batch.decode(line)
+    let counted = allocations(on: small.compute) { for _ in 0..<50 { _ = batch.decode(line) } }
+    #expect(counted ?? 0 == 0)
+  }
+
   /// Twice the tokens, the same allocations: those of the beginning.
   @Test(arguments: [TokenizerKind.character, .byte]) func generation(_ kind: TokenizerKind) throws {
     let small = try SmallGenerator("modern", kind, context: 16, threads: 2)

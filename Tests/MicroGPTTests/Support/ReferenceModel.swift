@@ -20,8 +20,9 @@ struct ReferenceModel {
       })
   }
 
-  /// Logits (B·T, V) before the cap, for sequences of `time` tokens one after the other.
-  func logits(_ tokens: [Int32], time: Int) -> Matrix {
+  /// Logits (B·T, V) before the cap, for sequences of `time` tokens one after the other, of which
+  /// each sees `window`.
+  func logits(_ tokens: [Int32], time: Int, window: Int = .max) -> Matrix {
     let c = configuration
     var masks = self.masks[...]
     func dropout(_ x: Matrix) -> Matrix {
@@ -32,7 +33,7 @@ struct ReferenceModel {
       var qkv = linear(x, block + ".attention.qkv")
       qkv = Reference.rotary(
         qkv, c.heads, time: time, rotates: c.position == .rope, normalizes: c.queryKeyNorm)
-      let mixed = Reference.attention(qkv, c.heads, time: time)
+      let mixed = Reference.attention(qkv, c.heads, time: time, window: window)
       return dropout(linear(mixed, block + ".attention.output"))
     }
     func mlp(_ x: Matrix, _ block: String) -> Matrix {

@@ -112,12 +112,15 @@ enum Reference {
     return result
   }
 
-  static func attention(_ qkv: Matrix, _ heads: HeadLayout, time: Int) -> Matrix {
+  /// Each row sees itself and the `window` - 1 rows before it.
+  static func attention(
+    _ qkv: Matrix, _ heads: HeadLayout, time: Int, window: Int = .max
+  ) -> Matrix {
     let (width, group) = (heads.headWidth, heads.headCount / heads.keyValueHeadCount)
     let zeros = [Double](repeating: 0, count: qkv.rows * heads.headCount * width)
     var result = Matrix(qkv.rows, heads.headCount * width, zeros)
     for row in 0..<qkv.rows {
-      let first = row / time * time
+      let first = max(row / time * time, row - min(window, row + 1) + 1)
       for head in 0..<heads.headCount {
         let key = (heads.headCount + head / group) * width
         let value = key + heads.keyValueHeadCount * width
