@@ -20,7 +20,7 @@ import Testing
       case .input, .constant:
         guard let block = plan.valueBlock[id].map({ plan.blocks[$0] }) else { continue }
         for i in 0..<block.byteCount { isKept[block.offset + i] = true }
-      case .parameter, .cache, .activation: break
+      case .parameter, .activation: break
       }
     }
     for offset in stride(from: 0, to: plan.byteCount, by: 4) where !isKept[offset] {

@@ -131,7 +131,7 @@ import Testing
     var faults: [String] = []
     func use(_ tensor: Tensor, at moment: Int, writes: Bool, _ what: String) {
       switch graph.roles[tensor.id] {
-      case .parameter, .cache: return
+      case .parameter: return
       case .input, .constant, .activation: break
       }
       let isLate = moment >= graph.operations.count
@@ -147,7 +147,7 @@ import Testing
     for (tensor, role) in zip(graph.tensors, graph.roles) {
       switch role {
       case .input, .constant: use(tensor, at: 0, writes: true, "input")
-      case .parameter, .cache, .activation: break
+      case .parameter, .activation: break
       }
     }
     for (moment, entry) in plan.schedule.moments.enumerated() {
