@@ -66,8 +66,16 @@ MG_INLINE v_f32 v_add(v_f32 a, v_f32 b) { return a + b; }
 MG_INLINE v_f32 v_sub(v_f32 a, v_f32 b) { return a - b; }
 MG_INLINE v_f32 v_mul(v_f32 a, v_f32 b) { return a * b; }
 MG_INLINE v_f32 v_div(v_f32 a, v_f32 b) { return a / b; }
+/* Where it is an instruction it is asked for: of a * b + c the compiler may fuse one and not
+ * another (clang does not where it vectorises a chain), and chains would differ from loop to loop.
+ */
+#if defined(__aarch64__)
+MG_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return __builtin_fmaf(a, b, c); }
+MG_INLINE v_f32 v_fnma(v_f32 a, v_f32 b, v_f32 c) { return __builtin_fmaf(-a, b, c); }
+#else
 MG_INLINE v_f32 v_fma(v_f32 a, v_f32 b, v_f32 c) { return a * b + c; }
 MG_INLINE v_f32 v_fnma(v_f32 a, v_f32 b, v_f32 c) { return c - a * b; }
+#endif
 MG_INLINE v_f32 v_max(v_f32 a, v_f32 b) { return a > b ? a : b; }
 MG_INLINE v_f32 v_min(v_f32 a, v_f32 b) { return a < b ? a : b; }
 MG_INLINE v_f32 v_sqrt(v_f32 a) { return sqrtf(a); }

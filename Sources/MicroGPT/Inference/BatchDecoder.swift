@@ -38,8 +38,8 @@ final class BatchDecoder {
   /// nothing.
   func decode(_ tokens: [Int32]) -> UnsafeMutablePointer<Float> {
     precondition(tokens.count == sequences.count, "one token for each sequence")
-    for (index, token) in tokens.enumerated() {
-      let sequence = sequences[index]
+    for index in 0..<sequences.count {  // an enumeration allocates in debug builds
+      let (sequence, token) = (sequences[index], tokens[index])
       let rests = token < 0
       if !rests { runner.makeRoom(in: sequence) }
       batch.table.set(

@@ -80,7 +80,7 @@ func largestDifference(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> 
         while t < time {
           let count = t == 0 && prefill > 0 ? prefill : 1
           let first = row * time + t
-          let logits = try decoder.prefill(Array(tokens[first..<(first + count)]))
+          let logits = try decoder.append(Array(tokens[first..<(first + count)]))
           t += count
           let at = (row * time + t - 1) * vocabulary
           let found = UnsafeBufferPointer(start: logits, count: vocabulary)
