@@ -10,6 +10,9 @@ public struct InferenceBenchmark: Sendable {
   /// Tokens decoded, each at the cost of one pass over the weights; nil for 64, or half of a shorter
   /// context.
   public var decodedTokens: Int?
+  /// Tokens in front of the first decoded one; nil for the prompt, or what of it leaves room in the
+  /// context.
+  public var decodeAfter: Int?
   /// Times that loading, prefill and decoding are measured, at least.
   public var runs = 5
   /// Prefill and decoding are repeated for at least so long.
@@ -32,9 +35,8 @@ public struct InferenceBenchmark: Sendable {
     public var decodeSeconds: SampleSummary
     /// Tokens of the prompt.
     public var promptTokens: Int
-    /// Tokens in front of the first decoded one: the prompt, or what of it leaves room in the
-    /// context.
-    public var decodeStart: Int
+    /// Tokens in front of the first decoded one.
+    public var decodeAfter: Int
     /// Tokens decoded.
     public var decodedTokens: Int
     /// Bytes of weights that one decoded token reads.
@@ -84,9 +86,9 @@ public struct InferenceBenchmark: Sendable {
     var (prefills, decodes): ([Double], [Double]) = ([], [])
     var (prefilling, decoding) = (0.0, 0.0)
     while prefills.count < runs || prefilling < leastSeconds || decoding < leastSeconds {
-      let seconds = try session.prefill(session.prompt)
-      if session.decodeStart < session.prompt.count {
-        _ = try session.prefill(Array(session.prompt.prefix(session.decodeStart)))
+      let seconds = try session.prefill(session.promptCount)
+      if session.decodeAfter != session.promptCount {
+        _ = try session.prefill(session.decodeAfter)
       }
       guard let decodeSeconds = session.decode(shouldStop) else { return nil }
       prefills.append(seconds)
@@ -96,11 +98,11 @@ public struct InferenceBenchmark: Sendable {
     }
     let peak = SystemInfo.ownPeakResidentByteCount
     let model = session.saved.model
-    let middle = session.decodeStart + (session.decodedTokens + 1) / 2
+    let middle = session.decodeAfter + (session.decodedTokens + 1) / 2
     return Result(
       loadSeconds: SampleSummary(loads), firstTokenSeconds: firstToken,
       prefillSeconds: SampleSummary(prefills), decodeSeconds: SampleSummary(decodes),
-      promptTokens: session.prompt.count, decodeStart: session.decodeStart,
+      promptTokens: session.promptCount, decodeAfter: session.decodeAfter,
       decodedTokens: session.decodedTokens, weightBytesPerToken: model.byteCountReadPerToken,
       cacheBytesPerToken: KeyValueCache.byteCountRead(model.configuration, tokens: middle),
       bandwidth: max(bandwidth, compute.measureReadBandwidth()),
@@ -108,6 +110,27 @@ public struct InferenceBenchmark: Sendable {
       cacheByteCount: KeyValueCache.byteCount(model.configuration), peakResidentByteCount: peak,
       baseByteCount: base, parameterCount: model.parameterCount, threads: compute.threadCount,
       backEnd: compute.backEnd)
+  }
+
+  /// Tokens of the prompt, decoded, and in front of these, in a model of this configuration.
+  ///
+  /// *Throws* if the context is too short for them.
+  @discardableResult public func tokenCounts(
+    _ c: ModelConfiguration
+  ) throws(ConfigurationError) -> (prompt: Int, decoded: Int, before: Int) {
+    let prompt = promptTokens ?? min(512, c.contextLength)
+    let decoded = decodedTokens ?? max(1, min(64, c.contextLength / 2))
+    let before = decodeAfter ?? max(1, min(prompt, c.contextLength - decoded))
+    for (option, value, largest) in [
+      ("--prompt-tokens", prompt, c.contextLength),
+      ("--max-tokens", decoded, c.contextLength - 1),
+      ("--decode-after", before, c.contextLength - decoded),
+    ] where !(1...max(1, largest)).contains(value) {
+      throw .outOfRange(
+        option: option, found: "\(value)",
+        range: "1 to \(largest), the context being \(c.contextLength)")
+    }
+    return (prompt, decoded, before)
   }
 
   /// Loads the model as often as asked; the first time up to its first token, which also warms up.
@@ -124,7 +147,7 @@ public struct InferenceBenchmark: Sendable {
       let next = try Session(self, compute)
       loads.append(SystemInfo.seconds - start)
       if run == runs - 1 {
-        _ = try next.prefill(next.prompt)
+        _ = try next.prefill(next.promptCount)
         firstToken = SystemInfo.seconds - start
       }
       session = next
@@ -136,36 +159,30 @@ public struct InferenceBenchmark: Sendable {
 /// A loaded model with its prompt.
 private final class Session {
   let saved: ModelFile
-  let prompt: [Int32]
-  let decodeStart: Int
+  let promptCount: Int
+  let decodeAfter: Int
   let decodedTokens: Int
+  private let tokens: [Int32]
   private let decoder: Decoder
   private var token: Int32 = 0
 
   init(_ asked: InferenceBenchmark, _ compute: Compute) throws {
     saved = try ModelFile(path: asked.path, for: .inference)
     let c = saved.model.configuration
-    let promptCount = asked.promptTokens ?? min(512, c.contextLength)
-    decodedTokens = asked.decodedTokens ?? max(1, min(64, c.contextLength / 2))
-    for (option, value, largest) in [
-      ("--prompt-tokens", promptCount, c.contextLength),
-      ("--max-tokens", decodedTokens, c.contextLength - 1),
-    ] where !(1...max(1, largest)).contains(value) {
-      throw ConfigurationError.outOfRange(
-        option: option, found: "\(value)",
-        range: "1 to \(largest), the context being \(c.contextLength)")
-    }
-    decodeStart = min(promptCount, c.contextLength - decodedTokens)
+    (promptCount, decodedTokens, decodeAfter) = try asked.tokenCounts(c)
     var generator = RandomGenerator(seed: asked.seed, stream: RandomStream.sampling)
-    prompt = (0..<promptCount).map { _ in Int32(generator.next(below: c.vocabularySize)) }
+    tokens = (0..<max(promptCount, decodeAfter)).map { _ in
+      Int32(generator.next(below: c.vocabularySize))
+    }
     decoder = try Decoder(model: saved.model, compute: compute)
   }
 
-  /// Begins a new sequence with these tokens; the seconds that it took.
-  func prefill(_ tokens: [Int32]) throws -> Double {
+  /// Begins a new sequence with so many tokens; the seconds that it took.
+  func prefill(_ count: Int) throws -> Double {
+    let prompt = Array(tokens.prefix(count))
     decoder.reset()
     let start = SystemInfo.seconds
-    token = greatest(try decoder.prefill(tokens))
+    token = greatest(try decoder.prefill(prompt))
     return SystemInfo.seconds - start
   }
 
@@ -182,7 +199,9 @@ private final class Session {
   /// The index of the largest of all logits.
   private func greatest(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
     var best = 0
-    for i in 0..<saved.model.configuration.vocabularySize where logits[i] > logits[best] { best = i }
+    for i in 0..<saved.model.configuration.vocabularySize where logits[i] > logits[best] {
+      best = i
+    }
     return Int32(best)
   }
 }
@@ -191,7 +210,8 @@ extension GPT {
   /// Bytes of weights that decoding one token reads: all but the rows of tables that it doesn't
   /// look up.
   var byteCountReadPerToken: Int {
-    let looked = ["embedding.position.weight"] + (configuration.tiedHead ? [] : ["embedding.token.weight"])
+    let looked =
+      ["embedding.position.weight"] + (configuration.tiedHead ? [] : ["embedding.token.weight"])
     return table.parameters.reduce(0) { sum, parameter in
       let rows = looked.contains(parameter.name) ? 1 : parameter.shape[0]
       let columns = parameter.shape.rank == 2 ? parameter.shape[1] : 1
@@ -218,7 +238,7 @@ extension InferenceBenchmark.Result {
       "first_token_ms": .number(firstTokenSeconds * 1e3),
       "prompt_tokens": .integer(promptTokens), "prefill_ms": .number(prefillSeconds.median * 1e3),
       "prefill_tokens_per_second": .number(prefillTokensPerSecond),
-      "decode_start": .integer(decodeStart), "decoded_tokens": .integer(decodedTokens),
+      "decode_after": .integer(decodeAfter), "decoded_tokens": .integer(decodedTokens),
       "decode_ms": .number(decodeSeconds.median * 1e3),
       "decode_ms_min": .number(decodeSeconds.minimum * 1e3),
       "decode_ms_max": .number(decodeSeconds.maximum * 1e3),

@@ -47,6 +47,8 @@ struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var promptTokens: Int?
   /// Tokens to decode.
   var maxTokens: Int?
+  /// Tokens in front of them.
+  var decodeAfter: Int?
   /// Repetitions.
   var runs: Int?
 
@@ -152,6 +154,9 @@ extension BenchOptions {
       size(
         "max-tokens", 1 << 20, into: \.maxTokens, default: "64, at most half the context",
         help: "Tokens to decode"),
+      size(
+        "decode-after", 1 << 20, into: \.decodeAfter, default: "the prompt",
+        help: "Tokens in the context when decoding begins"),
       size("runs", 100_000, into: \.runs, default: "5", help: "Repetitions, at least"),
     ]
   }
@@ -200,9 +205,10 @@ extension BenchOptions {
     let generate = [
       ("model", model != nil), ("format", !formats.isEmpty),
       ("prompt-tokens", promptTokens != nil), ("max-tokens", maxTokens != nil),
-      ("runs", runs != nil),
+      ("decode-after", decodeAfter != nil), ("runs", runs != nil),
     ]
-    return kernels.map { ($0.0, $0.1, [.kernels]) } + sizes.map { ($0.0, $0.1, [.train, .generate]) }
+    return kernels.map { ($0.0, $0.1, [.kernels]) }
+      + sizes.map { ($0.0, $0.1, [.train, .generate]) }
       + train.map { ($0.0, $0.1, [.train]) } + generate.map { ($0.0, $0.1, [.generate]) }
   }
 }

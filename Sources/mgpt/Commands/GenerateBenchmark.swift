@@ -17,6 +17,12 @@ func benchGenerating(_ asked: BenchOptions, _ compute: Compute) throws -> Int32 
   Signals.install()
   let files = try BenchmarkFiles(asked, compute)
   defer { files.remove() }
+  var benchmark = InferenceBenchmark(path: "")
+  benchmark.promptTokens = asked.promptTokens
+  benchmark.decodedTokens = asked.maxTokens
+  benchmark.decodeAfter = asked.decodeAfter
+  benchmark.runs = asked.runs ?? benchmark.runs
+  try benchmark.tokenCounts(files.configuration)
   let machine = MachineDescription.current(compute)
   if !asked.json {
     Terminal.output.write(BenchTable.introduction(machine) + sizes(files.configuration) + "\n\n")
@@ -24,10 +30,7 @@ func benchGenerating(_ asked: BenchOptions, _ compute: Compute) throws -> Int32 
   var results: [(format: BenchFormat, result: InferenceBenchmark.Result)] = []
   for format in files.formats {
     guard let path = try files.path(of: format) else { return 128 + (Signals.received ?? 0) }
-    var benchmark = InferenceBenchmark(path: path)
-    benchmark.promptTokens = asked.promptTokens
-    benchmark.decodedTokens = asked.maxTokens
-    benchmark.runs = asked.runs ?? benchmark.runs
+    benchmark.path = path
     let result = try benchmark.run(compute) { Signals.received != nil }
     guard let result else { return 128 + (Signals.received ?? 0) }
     if !asked.json {
@@ -184,7 +187,7 @@ enum GenerateTable {
   /// What is the same for all formats, and the names of the columns.
   static func heading(_ result: InferenceBenchmark.Result) -> String {
     "prompt of \(result.promptTokens) tokens, \(result.decodedTokens) decoded after "
-      + "\(result.decodeStart); cache \(Format.bytes(result.cacheByteCount))\n\n"
+      + "\(result.decodeAfter); cache \(Format.bytes(result.cacheByteCount))\n\n"
       + line([
         "format", "file", "load ms", "first token ms", "prefill/s", "decode/s", "bytes/token",
         "reading", "resident",
