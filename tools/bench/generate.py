@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -201,6 +202,13 @@ def make_gguf(source: Path, target: Path, kind: str, pure: bool) -> None:
         raise SystemExit(f"llama.cpp can't quantise {source} to {kind}: code {code}")
 
 
+def complete(path: Path, make: Callable[[Path], None]) -> None:
+    """Makes a file under another name and renames it: what has its name is whole."""
+    other = path.with_name(f"{path.name}.part")
+    make(other)
+    other.rename(path)
+
+
 class Files:
     """The models of one shape in all formats, made once and kept in a folder."""
 
@@ -210,15 +218,21 @@ class Files:
         wanted = [self.mgpt("f32"), self.llama("f32")]
         if not all(path.exists() for path in wanted):
             weights = random_weights(shape)
-            write_checkpoint(self.mgpt("f32"), shape, weights)
-            write_gguf(self.llama("f32"), shape, weights)
+            complete(self.mgpt("f32"), lambda path: write_checkpoint(path, shape, weights))
+            complete(self.llama("f32"), lambda path: write_gguf(path, shape, weights))
+            del weights
         for ours in options.formats:
             theirs = OPPONENTS[ours]
             if not options.llama_only and not self.mgpt(ours).exists():
                 run_mgpt(options, "quantize", "--model", self.mgpt("f32"), "--to", ours, "--out",
                          self.mgpt(ours))  # fmt: skip
             if not options.mgpt_only and not self.llama(theirs).exists():
-                make_gguf(self.llama("f32"), self.llama(theirs), theirs, options.pure)
+                complete(
+                    self.llama(theirs),
+                    lambda path, kind=theirs: make_gguf(
+                        self.llama("f32"), path, kind, options.pure
+                    ),
+                )
 
     def mgpt(self, kind: str) -> Path:
         """Our file of that format."""
@@ -463,6 +477,8 @@ def parse_options() -> argparse.Namespace:
         options.thread_counts = sorted({int(count) for count in counts})
     except ValueError:
         parser.error(f"no thread counts. Found {options.threads!r}, expected such as 2 or 1,2")
+    if not 1 <= options.decode_after <= min(SHAPES[name].prompt for name in options.shapes):
+        parser.error("--decode-after is out of range. Expected 1 to the length of the prompts")
     options.mgpt_options = ["--kv-cache", options.kv_cache] if options.kv_cache else []
     if not options.llama_only and not os.access(options.mgpt, os.X_OK):
         parser.error(

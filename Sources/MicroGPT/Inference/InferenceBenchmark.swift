@@ -13,6 +13,10 @@ public struct InferenceBenchmark: Sendable {
   /// Tokens in front of the first decoded one; nil for the prompt, or what of it leaves room in the
   /// context.
   public var decodeAfter: Int?
+  /// How keys and values are stored.
+  public var cacheFormat = KeyValueFormat.float32
+  /// Sequences that are decoded at once; the prompt is that of one.
+  public var sequences = 1
   /// Times that loading, prefill and decoding are measured, at least.
   public var runs = 5
   /// Prefill and decoding are repeated for at least so long.
@@ -37,10 +41,12 @@ public struct InferenceBenchmark: Sendable {
     public var promptTokens: Int
     /// Tokens in front of the first decoded one.
     public var decodeAfter: Int
-    /// Tokens decoded.
+    /// Tokens decoded in each sequence.
     public var decodedTokens: Int
-    /// Bytes of weights that one decoded token reads.
-    public var weightBytesPerToken: Int
+    /// Sequences decoded at once.
+    public var sequences: Int
+    /// Bytes of weights that one pass reads: a token of each sequence.
+    public var weightBytesPerPass: Int
     /// Bytes of keys and values that one decoded token reads, in the mean.
     public var cacheBytesPerToken: Int
     /// Bytes per second of reading memory on as many threads, measured before and after; the larger
@@ -48,7 +54,7 @@ public struct InferenceBenchmark: Sendable {
     public var bandwidth: Double
     /// The size of the file.
     public var fileByteCount: Int
-    /// The whole cache of keys and values.
+    /// The whole cache of keys and values, of all sequences.
     public var cacheByteCount: Int
     /// Largest resident memory from opening the file on, mapped pages of it included.
     public var peakResidentByteCount: Int
@@ -63,10 +69,12 @@ public struct InferenceBenchmark: Sendable {
 
     /// Tokens of a prompt taken in per second, at the median, as all rates.
     public var prefillTokensPerSecond: Double { Double(promptTokens) / prefillSeconds.median }
-    /// Tokens decoded per second.
-    public var decodeTokensPerSecond: Double { Double(decodedTokens) / decodeSeconds.median }
+    /// Tokens decoded per second, of all sequences.
+    public var decodeTokensPerSecond: Double {
+      Double(sequences * decodedTokens) / decodeSeconds.median
+    }
     /// Weights and cache.
-    public var bytesPerToken: Int { weightBytesPerToken + cacheBytesPerToken }
+    public var bytesPerToken: Int { weightBytesPerPass / sequences + cacheBytesPerToken }
     /// Bytes that decoding reads per second over those that reading memory does; above 1 where a
     /// cache holds the model.
     public var shareOfBandwidth: Double {
@@ -86,38 +94,40 @@ public struct InferenceBenchmark: Sendable {
     var (prefills, decodes): ([Double], [Double]) = ([], [])
     var (prefilling, decoding) = (0.0, 0.0)
     while prefills.count < runs || prefilling < leastSeconds || decoding < leastSeconds {
-      let seconds = try session.prefill(session.promptCount)
-      if session.decodeAfter != session.promptCount {
-        _ = try session.prefill(session.decodeAfter)
-      }
-      guard let decodeSeconds = session.decode(shouldStop) else { return nil }
+      let seconds = try session.prefill()
+      guard let decodeSeconds = try session.decode(shouldStop) else { return nil }
       prefills.append(seconds)
       decodes.append(decodeSeconds)
       prefilling += seconds
       decoding += decodeSeconds
     }
     let peak = SystemInfo.ownPeakResidentByteCount
-    let model = session.saved.model
-    let middle = session.decodeAfter + (session.decodedTokens + 1) / 2
+    let (model, counts) = (session.saved.model, session.counts)
+    let middle = counts.before + (counts.decoded + 1) / 2
     return Result(
       loadSeconds: SampleSummary(loads), firstTokenSeconds: firstToken,
       prefillSeconds: SampleSummary(prefills), decodeSeconds: SampleSummary(decodes),
-      promptTokens: session.promptCount, decodeAfter: session.decodeAfter,
-      decodedTokens: session.decodedTokens, weightBytesPerToken: model.byteCountReadPerToken,
-      cacheBytesPerToken: KeyValueCache.byteCountRead(model.configuration, tokens: middle),
+      promptTokens: counts.prompt, decodeAfter: counts.before, decodedTokens: counts.decoded,
+      sequences: sequences, weightBytesPerPass: model.byteCountReadPerPass,
+      cacheBytesPerToken: KeyValueCache.byteCountRead(
+        model.configuration, cacheFormat, tokens: middle),
       bandwidth: max(bandwidth, compute.measureReadBandwidth()),
       fileByteCount: session.saved.file.byteCount,
-      cacheByteCount: KeyValueCache.byteCount(model.configuration), peakResidentByteCount: peak,
-      baseByteCount: base, parameterCount: model.parameterCount, threads: compute.threadCount,
-      backEnd: compute.backEnd)
+      cacheByteCount: sequences
+        * KeyValueCache.byteCount(model.configuration, format: cacheFormat),
+      peakResidentByteCount: peak, baseByteCount: base, parameterCount: model.parameterCount,
+      threads: compute.threadCount, backEnd: compute.backEnd)
   }
 
   /// Tokens of the prompt, decoded, and in front of these, in a model of this configuration.
   ///
-  /// *Throws* if the context is too short for them.
+  /// *Throws* if the context is too short for them, or if there is only one token to say.
   @discardableResult public func tokenCounts(
     _ c: ModelConfiguration
   ) throws(ConfigurationError) -> (prompt: Int, decoded: Int, before: Int) {
+    if c.vocabularySize < 2 {
+      throw .outOfRange(option: "vocabulary size", found: "\(c.vocabularySize)", range: "2 up")
+    }
     let prompt = promptTokens ?? min(512, c.contextLength)
     let decoded = decodedTokens ?? max(1, min(64, c.contextLength / 2))
     let before = decodeAfter ?? max(1, min(prompt, c.contextLength - decoded))
@@ -147,7 +157,7 @@ public struct InferenceBenchmark: Sendable {
       let next = try Session(self, compute)
       loads.append(SystemInfo.seconds - start)
       if run == runs - 1 {
-        _ = try next.prefill(next.promptCount)
+        _ = try next.prefill()
         firstToken = SystemInfo.seconds - start
       }
       session = next
@@ -156,60 +166,75 @@ public struct InferenceBenchmark: Sendable {
   }
 }
 
-/// A loaded model with its prompt.
+/// A loaded model with sequences of random tokens.
 private final class Session {
   let saved: ModelFile
-  let promptCount: Int
-  let decodeAfter: Int
-  let decodedTokens: Int
-  private let tokens: [Int32]
-  private let decoder: Decoder
-  private var token: Int32 = 0
+  let counts: (prompt: Int, decoded: Int, before: Int)
+  private let decoder: BatchDecoder
+  /// Long enough for all; the first one changes from run to run, so that no prefill finds its prompt
+  /// in the cache.
+  private var tokens: [Int32]
+  /// The newest of each sequence.
+  private var newest: [Int32]
 
   init(_ asked: InferenceBenchmark, _ compute: Compute) throws {
     saved = try ModelFile(path: asked.path, for: .inference)
     let c = saved.model.configuration
-    (promptCount, decodedTokens, decodeAfter) = try asked.tokenCounts(c)
+    counts = try asked.tokenCounts(c)
     var generator = RandomGenerator(seed: asked.seed, stream: RandomStream.sampling)
-    tokens = (0..<max(promptCount, decodeAfter)).map { _ in
+    tokens = (0..<max(counts.prompt, counts.before)).map { _ in
       Int32(generator.next(below: c.vocabularySize))
     }
-    decoder = try Decoder(model: saved.model, compute: compute)
+    newest = [Int32](repeating: 0, count: asked.sequences)
+    decoder = try BatchDecoder(
+      model: saved.model, compute: compute, sequenceCount: asked.sequences,
+      format: asked.cacheFormat)
   }
 
-  /// Begins a new sequence with so many tokens; the seconds that it took.
-  func prefill(_ count: Int) throws -> Double {
-    let prompt = Array(tokens.prefix(count))
-    decoder.reset()
+  /// Begins the first sequence anew with the prompt; the seconds that it took.
+  func prefill() throws -> Double {
+    let prompt = nextTokens(counts.prompt)
     let start = SystemInfo.seconds
-    token = greatest(try decoder.prefill(prompt))
+    newest[0] = greatest(try decoder.prefill(prompt, sequence: 0))
     return SystemInfo.seconds - start
   }
 
-  /// Goes on greedily; the seconds that it took, or nil if `shouldStop` said so.
-  func decode(_ shouldStop: () -> Bool) -> Double? {
-    let start = SystemInfo.seconds
-    for _ in 0..<decodedTokens {
+  /// Begins all sequences anew and goes on greedily; the seconds that going on took, or nil if
+  /// `shouldStop` said so.
+  func decode(_ shouldStop: () -> Bool) throws -> Double? {
+    let width = saved.model.configuration.vocabularySize
+    for index in newest.indices {
       if shouldStop() { return nil }
-      token = greatest(decoder.decode(token))
+      newest[index] = greatest(try decoder.prefill(nextTokens(counts.before), sequence: index))
+    }
+    let start = SystemInfo.seconds
+    for _ in 0..<counts.decoded {
+      if shouldStop() { return nil }
+      let logits = decoder.decode(newest)
+      for index in newest.indices { newest[index] = greatest(logits + index * width) }
     }
     return SystemInfo.seconds - start
   }
 
-  /// The index of the largest of all logits.
+  /// The first tokens of a text that is not the one before.
+  private func nextTokens(_ count: Int) -> [Int32] {
+    tokens[0] = (tokens[0] + 1) % Int32(saved.model.configuration.vocabularySize)
+    return Array(tokens.prefix(count))
+  }
+
+  /// The index of the largest of a row of logits.
   private func greatest(_ logits: UnsafeMutablePointer<Float>) -> Int32 {
     var best = 0
-    for i in 0..<saved.model.configuration.vocabularySize where logits[i] > logits[best] {
-      best = i
-    }
+    let count = saved.model.configuration.vocabularySize
+    for i in 0..<count where logits[i] > logits[best] { best = i }
     return Int32(best)
   }
 }
 
 extension GPT {
-  /// Bytes of weights that decoding one token reads: all but the rows of tables that it doesn't
-  /// look up.
-  var byteCountReadPerToken: Int {
+  /// Bytes of weights that decoding one token, or one of each sequence, reads: all but the rows of
+  /// tables that it doesn't look up.
+  var byteCountReadPerPass: Int {
     let looked =
       ["embedding.position.weight"] + (configuration.tiedHead ? [] : ["embedding.token.weight"])
     return table.parameters.reduce(0) { sum, parameter in
@@ -225,8 +250,12 @@ extension GPT {
 
 extension KeyValueCache {
   /// Bytes of keys and values of so many tokens, all layers together.
-  static func byteCountRead(_ c: ModelConfiguration, tokens: Int) -> Int {
-    2 * c.layerCount * tokens * c.keyValueHeadCount * c.headWidth * 4
+  fileprivate static func byteCountRead(
+    _ c: ModelConfiguration, _ format: KeyValueFormat, tokens: Int
+  ) -> Int {
+    let unit = 64  // of a cache's capacity
+    return byteCount(layerCount: c.layerCount, heads: c.heads, capacity: unit, format: format)
+      * tokens / unit
   }
 }
 
@@ -244,7 +273,7 @@ extension InferenceBenchmark.Result {
       "decode_ms_max": .number(decodeSeconds.maximum * 1e3),
       "runs": .integer(decodeSeconds.count),
       "decode_tokens_per_second": .number(decodeTokensPerSecond),
-      "weight_bytes_per_token": .integer(weightBytesPerToken),
+      "sequences": .integer(sequences), "weight_bytes_per_pass": .integer(weightBytesPerPass),
       "cache_bytes_per_token": .integer(cacheBytesPerToken),
       "bytes_per_token": .integer(bytesPerToken),
       "read_gb_per_second": .number(bandwidth / 1e9),

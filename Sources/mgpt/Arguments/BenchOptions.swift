@@ -49,6 +49,10 @@ struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var maxTokens: Int?
   /// Tokens in front of them.
   var decodeAfter: Int?
+  /// Sequences decoded at once.
+  var sequences: Int?
+  /// Numbers that keys and values are stored in.
+  var keyValueCache: KeyValueCacheChoice?
   /// Repetitions.
   var runs: Int?
 
@@ -157,6 +161,12 @@ extension BenchOptions {
       size(
         "decode-after", 1 << 20, into: \.decodeAfter, default: "the prompt",
         help: "Tokens in the context when decoding begins"),
+      size(
+        "sequences", 1024, into: \.sequences, default: "1",
+        help: "Sequences that are decoded at once"),
+      .value(
+        "kv-cache", "FORMAT", .choice, into: \.keyValueCache, default: "f32", example: "int8",
+        help: "How keys and values are stored"),
       size("runs", 100_000, into: \.runs, default: "5", help: "Repetitions, at least"),
     ]
   }
@@ -206,6 +216,7 @@ extension BenchOptions {
       ("model", model != nil), ("format", !formats.isEmpty),
       ("prompt-tokens", promptTokens != nil), ("max-tokens", maxTokens != nil),
       ("decode-after", decodeAfter != nil), ("runs", runs != nil),
+      ("sequences", sequences != nil), ("kv-cache", keyValueCache != nil),
     ]
     return kernels.map { ($0.0, $0.1, [.kernels]) }
       + sizes.map { ($0.0, $0.1, [.train, .generate]) }

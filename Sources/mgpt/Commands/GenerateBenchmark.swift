@@ -22,6 +22,9 @@ func benchGenerating(_ asked: BenchOptions, _ compute: Compute) throws -> Int32 
   benchmark.decodedTokens = asked.maxTokens
   benchmark.decodeAfter = asked.decodeAfter
   benchmark.runs = asked.runs ?? benchmark.runs
+  benchmark.sequences = asked.sequences ?? 1
+  benchmark.cacheFormat =
+    asked.keyValueCache.flatMap { KeyValueFormat(rawValue: $0.rawValue) } ?? .float32
   try benchmark.tokenCounts(files.configuration)
   let machine = MachineDescription.current(compute)
   if !asked.json {
@@ -186,8 +189,10 @@ struct GenerateShape {
 enum GenerateTable {
   /// What is the same for all formats, and the names of the columns.
   static func heading(_ result: InferenceBenchmark.Result) -> String {
-    "prompt of \(result.promptTokens) tokens, \(result.decodedTokens) decoded after "
-      + "\(result.decodeAfter); cache \(Format.bytes(result.cacheByteCount))\n\n"
+    "prompt of \(result.promptTokens) tokens; "
+      + (result.sequences > 1 ? "\(result.sequences) sequences at once, " : "")
+      + "\(result.decodedTokens) decoded after \(result.decodeAfter); cache "
+      + "\(Format.bytes(result.cacheByteCount))\n\n"
       + line([
         "format", "file", "load ms", "first token ms", "prefill/s", "decode/s", "bytes/token",
         "reading", "resident",
