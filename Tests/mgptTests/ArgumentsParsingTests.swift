@@ -168,14 +168,15 @@ import Testing
             profile: true, trace: "t.json")))
     let generating = """
       bench generate --preset gpt2 --format int8 --format int4 --prompt-tokens 7 --max-tokens 8 \
-      --decode-after 9 --sequences 2 --kv-cache f16 --runs 3
+      --decode-after 9 --sequences 2 --kv-cache f16 --runs 3 --keep k
       """
     #expect(
       try parse(generating)
         == .bench(
           BenchOptions(
             subject: .generate, preset: "gpt2", formats: [.int8, .int4], promptTokens: 7,
-            maxTokens: 8, decodeAfter: 9, sequences: 2, keyValueCache: .f16, runs: 3)))
+            maxTokens: 8, decodeAfter: 9, sequences: 2, keyValueCache: .f16, runs: 3,
+            keep: "k")))
     #expect(
       try parse("demo --seconds 5 --seed 2 --threads 1")
         == .demo(DemoOptions(seconds: 5, seed: 2, threads: 1)))

@@ -40,6 +40,15 @@ import Testing
     #expect(rows.count == 2 && rows.first?.hasPrefix("f32 ") == true, "\(table.output)")
   }
 
+  @Test func keepsModelsIfTold() throws {
+    let here = try Workspace()
+    let run = try here.mgpt("bench generate --format int8 --keep a/b \(Self.short)")
+    #expect(run.code == 0, "\(run.error)")
+    #expect(here.list("a/b") == ["f32.safetensors", "int8.safetensors"])
+    let inspect = try here.mgpt("inspect a/b/int8.safetensors")
+    #expect(inspect.code == 0, "\(inspect.error)")
+  }
+
   @Test func aModelOfOnesOwn() throws {
     let here = try Workspace()
     let train = try here.mgpt("train --data text.txt --out run \(tiny) --steps 3 --quiet")

@@ -2,18 +2,18 @@
 
     python tools/bench/generate.py --shape tiny,gpt2,xl --threads 1,2 --folder /tmp/shapes
 
-Both have the same random weights in the shape of GPT-2: in a checkpoint of ours and in GGUF, float32
-and, made from it by each program's own quantiser, int8 in blocks of 32 (Q8_0), int8 with a scale per
-row (held against Q8_0 too), and 4 bits in blocks of 32 (Q4_0). Prompts are random tokens, decoding
-is greedy, with the same numbers of tokens at the same places of the context; it begins after one
-token, as llama-bench does, or after --decode-after.
+Both have the same random weights in the shape of GPT-2, written by `mgpt bench generate --keep`: in
+a checkpoint of ours and in GGUF, float32 and, made from it by each program's own quantiser, int8 in
+blocks of 32 (Q8_0), int8 with a scale per row (held against Q8_0 too), and 4 bits in blocks of 32
+(Q4_0). Prompts are random tokens, decoding is greedy, with the same numbers of tokens at the same
+places of the context; it begins after one token, as llama-bench does, or after --decode-after.
 
 llama.cpp has its defaults (repacked weights, cache of keys and values in float16, flash attention
 where it chooses it) and is timed by its own counters, inside llama_decode; the choice of the next
 token, which ours includes, is left out. It lives in one process per format and number of threads,
-which sleeps while others run. mgpt is a process per turn. A turn is some prefills and decodings; all
-sides take turns, the order changing every round. A result is the median over the rounds of the ratio
-within a round, so slow drifts of the machine cancel.
+which sleeps while others run. mgpt is a process per turn. A turn is some prefills and decodings;
+all sides take turns, the order changing every round. A result is the median over the rounds of the
+ratio within a round, so slow drifts of the machine cancel.
 """
 
 from __future__ import annotations
@@ -45,22 +45,17 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of a model, and what is asked of it."""
+    """What is asked of a preset of `mgpt bench generate`."""
 
-    layers: int
-    heads: int
-    width: int
-    context: int
-    vocabulary: int
     prompt: int
     decoded: int
 
 
 SHAPES = {
-    "tiny": Shape(4, 4, 128, 256, 65, prompt=256, decoded=128),
-    "gpt2": Shape(12, 12, 768, 1024, 50257, prompt=512, decoded=32),
-    "xl": Shape(16, 16, 1024, 1024, 32000, prompt=512, decoded=32),
-    "500m": Shape(24, 20, 1280, 1024, 32000, prompt=512, decoded=16),
+    "tiny": Shape(prompt=256, decoded=128),
+    "gpt2": Shape(prompt=512, decoded=32),
+    "xl": Shape(prompt=512, decoded=32),
+    "500m": Shape(prompt=512, decoded=16),
 }
 # Our format and llama.cpp's that it is held against.
 OPPONENTS = {"f32": "f32", "int8": "q8_0", "int8-block": "q8_0", "int4": "q4_0"}
@@ -84,60 +79,6 @@ def bar(shape: str, threads: int, what: str, ours: str) -> float | None:
 # Files
 
 
-def random_weights(shape: Shape) -> dict[str, np.ndarray]:
-    """Returns GPT-2's parameters by llama.cpp's names, matrices (out, in), as it starts them."""
-    random = np.random.default_rng(SEED)
-    width, hidden = shape.width, 4 * shape.width
-
-    def normal(*extents: int, deviation: float = 0.02) -> np.ndarray:
-        values = random.standard_normal(extents, dtype=np.float32)
-        values *= np.float32(deviation)
-        return values
-
-    weights = {
-        "token_embd.weight": normal(shape.vocabulary, width),
-        "position_embd.weight": normal(shape.context, width),
-        "output_norm.weight": np.ones(width, np.float32),
-        "output_norm.bias": np.zeros(width, np.float32),
-    }
-    residual = 0.02 / (2 * shape.layers) ** 0.5
-    for i in range(shape.layers):
-        for name in ("attn_norm", "ffn_norm"):
-            weights[f"blk.{i}.{name}.weight"] = np.ones(width, np.float32)
-            weights[f"blk.{i}.{name}.bias"] = np.zeros(width, np.float32)
-        for name, outputs, inputs, deviation in (
-            ("attn_qkv", 3 * width, width, 0.02),
-            ("attn_output", width, width, residual),
-            ("ffn_up", hidden, width, 0.02),
-            ("ffn_down", width, hidden, residual),
-        ):
-            weights[f"blk.{i}.{name}.weight"] = normal(outputs, inputs, deviation=deviation)
-            weights[f"blk.{i}.{name}.bias"] = np.zeros(outputs, np.float32)
-    return weights
-
-
-def write_gguf(path: Path, shape: Shape, weights: dict[str, np.ndarray]) -> None:
-    """Writes weights for llama.cpp, in float32 and without a tokenizer."""
-    import gguf
-
-    writer = gguf.GGUFWriter(path, "gpt2")
-    writer.add_block_count(shape.layers)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.width)
-    writer.add_feed_forward_length(4 * shape.width)
-    writer.add_head_count(shape.heads)
-    writer.add_layer_norm_eps(1e-5)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    writer.add_vocab_size(shape.vocabulary)
-    writer.add_tokenizer_model("no_vocab")
-    for name, values in weights.items():
-        writer.add_tensor(name, values)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-
-
 # llama.cpp's names -> Hugging Face's, which our files of this family have.
 MGPT_NAMES = {
     "token_embd": "wte", "position_embd": "wpe", "output_norm": "ln_f", "attn_norm": "ln_1",
@@ -146,43 +87,50 @@ MGPT_NAMES = {
 }  # fmt: skip
 
 
-def write_checkpoint(path: Path, shape: Shape, weights: dict[str, np.ndarray]) -> None:
-    """Writes weights for mgpt: safetensors, Hugging Face's names, matrices of blocks (in, out)."""
-    configuration = {
-        "family": "gpt2", "vocabulary_size": shape.vocabulary, "context_length": shape.context,
-        "layers": shape.layers, "heads": shape.heads, "kv_heads": shape.heads,
-        "embed_dim": shape.width, "hidden_dim": 4 * shape.width, "norm": "layernorm",
-        "norm_gain": True, "norm_bias": True, "norm_placement": "pre", "position": "learned",
-        "qk_norm": False, "activation": "gelu", "linear_bias": True, "tied_head": True,
-        "logit_soft_cap": 0, "embedding_scale": 1, "embedding_norm": False, "final_norm": True,
-        "dropout": 0,
-    }  # fmt: skip
-    metadata = {
-        "format": "pt",
-        "configuration": json.dumps(configuration),
-        "tokenizer": json.dumps({"kind": "byte", "vocabulary_size": 256}),  # not used
-        "layout": "stream",
-    }
-    header: dict[str, dict] = {"__metadata__": metadata}
-    oriented = {}
-    offset = 0
+def read_checkpoint(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    """Returns configuration and weights of our checkpoint: llama.cpp's names, (out, in)."""
+    data = np.memmap(path, np.uint8, "r")
+    length = struct.unpack("<Q", data[:8].tobytes())[0]
+    header = json.loads(data[8 : 8 + length].tobytes())
+    configuration = json.loads(header.pop("__metadata__")["configuration"])
+    names = {theirs: ours for ours, theirs in MGPT_NAMES.items()}
+    weights = {}
+    for name, entry in header.items():
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        values = data[begin:end].view("<f4").reshape(entry["shape"])
+        *block, kind = name.split(".")
+        number = block[1] if block[0] == "h" else None
+        module = names[".".join(block[2:] if number else block)]
+        # Hugging Face's "Conv1D" matrices are (in, out).
+        is_turned = number is not None and values.ndim == 2
+        prefix = f"blk.{number}." if number else ""
+        weights[f"{prefix}{module}.{kind}"] = (
+            np.ascontiguousarray(values.T) if is_turned else values
+        )
+    return configuration, weights
+
+
+def write_gguf(path: Path, source: Path) -> None:
+    """Writes the weights of a checkpoint for llama.cpp, in float32 and without a tokenizer."""
+    import gguf
+
+    configuration, weights = read_checkpoint(source)
+    writer = gguf.GGUFWriter(path, "gpt2")
+    writer.add_block_count(configuration["layers"])
+    writer.add_context_length(configuration["context_length"])
+    writer.add_embedding_length(configuration["embed_dim"])
+    writer.add_feed_forward_length(configuration["hidden_dim"])
+    writer.add_head_count(configuration["heads"])
+    writer.add_layer_norm_eps(1e-5)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_vocab_size(configuration["vocabulary_size"])
+    writer.add_tokenizer_model("no_vocab")
     for name, values in weights.items():
-        *block, module, kind = name.split(".")
-        is_linear = block and values.ndim == 2
-        other = ".".join((["h", block[1]] if block else []) + [MGPT_NAMES[module], kind])
-        oriented[other] = values.T if is_linear else values
-        header[other] = {
-            "dtype": "F32",
-            "shape": list(oriented[other].shape),
-            "data_offsets": [offset, offset + values.nbytes],
-        }
-        offset += values.nbytes
-    text = json.dumps(header).encode()
-    text += b" " * (-(len(text) + 8) % 64)
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for values in oriented.values():
-            file.write(np.ascontiguousarray(values).tobytes())
+        writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
 
 
 def make_gguf(source: Path, target: Path, kind: str, pure: bool) -> None:
@@ -213,34 +161,32 @@ class Files:
     """The models of one shape in all formats, made once and kept in a folder."""
 
     def __init__(self, name: str, options: argparse.Namespace) -> None:
-        self._prefix = options.folder / name
-        shape = SHAPES[name]
-        wanted = [self.mgpt("f32"), self.llama("f32")]
-        if not all(path.exists() for path in wanted):
-            weights = random_weights(shape)
-            complete(self.mgpt("f32"), lambda path: write_checkpoint(path, shape, weights))
-            complete(self.llama("f32"), lambda path: write_gguf(path, shape, weights))
-            del weights
-        for ours in options.formats:
-            theirs = OPPONENTS[ours]
-            if not options.llama_only and not self.mgpt(ours).exists():
-                run_mgpt(options, "quantize", "--model", self.mgpt("f32"), "--to", ours, "--out",
-                         self.mgpt(ours))  # fmt: skip
-            if not options.mgpt_only and not self.llama(theirs).exists():
+        self._folder = options.folder / name
+        wanted = {"f32", *options.formats}
+        if not all(self.mgpt(kind).exists() for kind in wanted):
+            formats = [word for kind in sorted(wanted) for word in ("--format", kind)]
+            work = ["--runs", 1, "--prompt-tokens", 1, "--max-tokens", 1]
+            words = ["bench", "generate", "--preset", name, *formats, "--keep", self._folder]
+            run_mgpt(options, *words, *work)
+        if options.mgpt_only:
+            return
+        source = self.llama("f32")
+        if not source.exists():
+            complete(source, lambda path: write_gguf(path, self.mgpt("f32")))
+        for kind in {OPPONENTS[ours] for ours in options.formats} - {"f32"}:
+            target = self.llama(kind)
+            if not target.exists():
                 complete(
-                    self.llama(theirs),
-                    lambda path, kind=theirs: make_gguf(
-                        self.llama("f32"), path, kind, options.pure
-                    ),
+                    target, lambda path, kind=kind: make_gguf(source, path, kind, options.pure)
                 )
 
     def mgpt(self, kind: str) -> Path:
         """Our file of that format."""
-        return self._prefix.with_name(f"{self._prefix.name}-{kind}.safetensors")
+        return self._folder / f"{kind}.safetensors"
 
     def llama(self, kind: str) -> Path:
         """llama.cpp's file of that format."""
-        return self._prefix.with_name(f"{self._prefix.name}-{kind}.gguf")
+        return self._folder / f"{kind}.gguf"
 
 
 def run_mgpt(options: argparse.Namespace, *words: object) -> str:
@@ -265,8 +211,8 @@ class Mgpt:
         self._options = options
         self._words = [
             "bench", "generate", "--model", path, "--prompt-tokens", shape.prompt,
-            "--max-tokens", shape.decoded, "--decode-after", options.decode_after, "--threads", threads, "--runs", options.runs, "--json",
-            *options.mgpt_options,
+            "--max-tokens", shape.decoded, "--decode-after", options.decode_after,
+            "--threads", threads, "--runs", options.runs, "--json", *options.mgpt_options,
         ]  # fmt: skip
         self.turns: list[dict] = []
 
@@ -284,10 +230,8 @@ class Llama:
     """llama.cpp with one file on one number of threads."""
 
     def __init__(self, path: Path, shape: Shape, threads: int, options: argparse.Namespace) -> None:
-        prompt = np.random.default_rng(SEED).integers(shape.vocabulary, size=shape.prompt)
         settings = {
-            "path": str(path), "threads": threads, "context": shape.context,
-            "vocabulary": shape.vocabulary, "prompt": prompt.tolist(),
+            "path": str(path), "threads": threads, "seed": SEED, "prompt_tokens": shape.prompt,
             "decode_after": options.decode_after, "decoded": shape.decoded,
         }  # fmt: skip
         self._process = LlamaProcess(sys.executable, settings)
@@ -398,10 +342,12 @@ def print_row(result: dict) -> None:
 def print_heading(options: argparse.Namespace) -> None:
     """Prints the machine and the heading of the table (Markdown)."""
     print(f"{cpu_name()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}")
-    print(f"Commit {commit()}; mgpt with {' '.join(options.mgpt_options) or 'defaults'}; llama.cpp")
-    print(f"{llama_description()}. Tokens per second, medians; ratio: mgpt over llama.cpp, median")
-    print("(smallest–largest round); bar: of issue 4; of reading: bytes of weights and cache that")
-    print("decoding reads, over the speed of reading memory in the same runs.\n")
+    print(f"Commit {commit()}; mgpt with {' '.join(options.mgpt_options) or 'defaults'};")
+    print(f"llama.cpp {llama_description()}.")
+    print(f"Prompts of {', '.join(f'{SHAPES[n].prompt} ({n})' for n in options.shapes)} tokens;")
+    print(f"decoding begins after {options.decode_after}. Tokens per second, medians; ratio: mgpt")
+    print("over llama.cpp, median (smallest–largest round); bar: of issue 4; of reading: bytes that")
+    print("decoding reads over the speed of reading memory in the same runs.\n")
     print("| " + " | ".join(HEADINGS) + " |")
     print("| --- " * len(HEADINGS) + "|", flush=True)
 
@@ -451,11 +397,12 @@ def parse_options() -> argparse.Namespace:
     """Reads and checks the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     add = parser.add_argument
-    add("--shape", default="tiny,gpt2,xl", help="of " + ",".join(SHAPES) + " (default: %(default)s)")
+    names = ",".join(SHAPES)
+    add("--shape", default="tiny,gpt2,xl", help=f"of {names} (default: %(default)s)")
     add("--format", default="f32,int8,int8-block,int4", help="ours (default: %(default)s)")
     add("--threads", default="", help="one number, or several by commas (default: 1,all CPUs)")
     add("--rounds", type=int, default=3, help="(default: %(default)s)")
-    add("--runs", type=int, default=3, help="of a side in its turn, at least (default: %(default)s)")
+    add("--runs", type=int, default=3, help="of a side in its turn (default: %(default)s)")
     add("--decode-after", type=int, default=1, help="tokens (default: %(default)s)")
     add("--mgpt", type=Path, default=Path(".build/release/mgpt"), help="our program")
     add("--kv-cache", help="mgpt's; llama.cpp's is float16")

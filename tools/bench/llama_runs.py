@@ -14,6 +14,8 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
+
 
 class LlamaFailed(Exception):
     """The worker ended instead of answering; the text is the last line that it wrote."""
@@ -60,14 +62,15 @@ class Session:
 
     def __init__(self, library, settings: dict) -> None:
         self._library = library
-        self._vocabulary = settings["vocabulary"]
-        self._prompt = settings["prompt"]
         parameters = library.llama_model_default_params()
         self._model = library.llama_model_load_from_file(settings["path"].encode(), parameters)
         if not self._model:
             raise SystemExit(f"llama.cpp can't load {settings['path']}")
+        self._vocabulary = library.llama_vocab_n_tokens(library.llama_model_get_vocab(self._model))
+        random = np.random.default_rng(settings["seed"])
+        self._prompt = random.integers(self._vocabulary, size=settings["prompt_tokens"]).tolist()
         parameters = library.llama_context_default_params()
-        parameters.n_ctx = settings["context"]
+        parameters.n_ctx = library.llama_model_n_ctx_train(self._model)
         parameters.n_batch = parameters.n_ubatch = len(self._prompt)
         parameters.n_threads = parameters.n_threads_batch = settings["threads"]
         parameters.no_perf = False
@@ -101,8 +104,6 @@ class Session:
         if library.llama_decode(self._context, library.llama_batch_get_one(tokens, count)) != 0:
             raise SystemExit("llama_decode failed")
         library.llama_synchronize(self._context)
-        import numpy as np
-
         logits = library.llama_get_logits_ith(self._context, -1)
         return int(np.argmax(np.ctypeslib.as_array(logits, shape=(self._vocabulary,))))
 
@@ -115,12 +116,12 @@ def serve(settings: dict) -> None:
     library.llama_log_set(quiet, None)
     session = Session(library, settings)
     for _ in sys.stdin:
-        token, prefill_ms = session.prefill(len(settings["prompt"]))
-        if settings["decode_after"] != len(settings["prompt"]):
+        token, prefill_ms = session.prefill(settings["prompt_tokens"])
+        if settings["decode_after"] != settings["prompt_tokens"]:
             token = session.prefill(settings["decode_after"])[0]
         decode_ms = session.decode(token, settings["decoded"])
         answer = {
-            "prefill_tokens_per_second": 1000 * len(settings["prompt"]) / prefill_ms,
+            "prefill_tokens_per_second": 1000 * settings["prompt_tokens"] / prefill_ms,
             "decode_tokens_per_second": 1000 * settings["decoded"] / decode_ms,
             "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }

@@ -55,6 +55,8 @@ struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var keyValueCache: KeyValueCacheChoice?
   /// Repetitions.
   var runs: Int?
+  /// Folder for the models that are made.
+  var keep: String?
 
   func invocation() -> Invocation { .bench(self) }
 }
@@ -168,6 +170,9 @@ extension BenchOptions {
         "kv-cache", "FORMAT", .choice, into: \.keyValueCache, default: "f32", example: "int8",
         help: "How keys and values are stored"),
       size("runs", 100_000, into: \.runs, default: "5", help: "Repetitions, at least"),
+      .value(
+        "keep", "FOLDER", .folder, into: \.keep, default: "nowhere", example: "models",
+        help: "Keep the models that were made, one file for each format"),
     ]
   }
 
@@ -215,7 +220,7 @@ extension BenchOptions {
     let generate = [
       ("model", model != nil), ("format", !formats.isEmpty),
       ("prompt-tokens", promptTokens != nil), ("max-tokens", maxTokens != nil),
-      ("decode-after", decodeAfter != nil), ("runs", runs != nil),
+      ("decode-after", decodeAfter != nil), ("runs", runs != nil), ("keep", keep != nil),
       ("sequences", sequences != nil), ("kv-cache", keyValueCache != nil),
     ]
     return kernels.map { ($0.0, $0.1, [.kernels]) }

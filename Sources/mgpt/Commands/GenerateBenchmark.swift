@@ -75,10 +75,13 @@ private final class BenchmarkFiles {
   /// The model that others are made from; random weights where nil.
   private let given: String?
   private let givenFormat: BenchFormat?
+  /// Where what is made stays; nil for nowhere.
+  private let folder: String?
   private var made: [BenchFormat: String] = [:]
 
   init(_ asked: BenchOptions, _ compute: Compute) throws {
     self.compute = compute
+    folder = asked.keep
     given = try asked.model.map(requireModel)
     var formats = asked.formats
     if let given {
@@ -103,6 +106,7 @@ private final class BenchmarkFiles {
     }
     self.formats = BenchFormat.allCases.filter(formats.contains)
     try configuration.validate()
+    if let folder { try makeWritableFolder(folder, for: path(madeIn: .f32)) }
   }
 
   /// The model in that format; nil if a signal came while it was made.
@@ -113,7 +117,7 @@ private final class BenchmarkFiles {
     guard format != .f32, let target = QuantizationTarget(rawValue: format.rawValue) else {
       return source
     }
-    let path = temporaryPath(format)
+    let path = path(madeIn: format)
     made[format] = path
     let reports = try Quantizer(compute: compute).quantize(
       ModelFile(path: source, for: .inference), to: target, path: path
@@ -121,25 +125,26 @@ private final class BenchmarkFiles {
     return reports == nil ? nil : path
   }
 
-  /// Removes what was made.
+  /// Removes what was made and is not to be kept.
   func remove() {
     for format in Array(made.keys) { remove(format) }
   }
 
   private func remove(_ format: BenchFormat) {
-    if let path = made.removeValue(forKey: format) { unlink(path) }
+    if let path = made.removeValue(forKey: format), folder == nil { unlink(path) }
   }
 
   private func sourceOfRandomWeights() throws -> String? {
     if let path = made[.f32] { return path }
-    let path = temporaryPath(.f32)
+    let path = path(madeIn: .f32)
     made[.f32] = path
     let isComplete = try ModelFile.writeRandom(configuration, to: path) { Signals.received != nil }
     return isComplete ? path : nil
   }
 
-  private func temporaryPath(_ format: BenchFormat) -> String {
-    "\(temporaryFolder())/mgpt-bench-\(getpid())-\(format.rawValue).safetensors"
+  private func path(madeIn format: BenchFormat) -> String {
+    folder.map { "\($0)/\(format.rawValue).safetensors" }
+      ?? "\(temporaryFolder())/mgpt-bench-\(getpid())-\(format.rawValue).safetensors"
   }
 }
 
