@@ -1,5 +1,5 @@
-// The options of `mgpt bench`. Most belong to one subject or two; giving one with another subject is
-// an error, so everything that has a default is optional here.
+// The options of `mgpt bench`. Most belong to one subject or two; giving one with another subject
+// is an error, so everything that has a default is optional here.
 
 /// What `mgpt bench` was asked to do.
 struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {

@@ -1,6 +1,6 @@
 // `mgpt bench`: how fast this machine runs the kernels, or trains a model; running one is in
-// GenerateBenchmark.swift. Measuring is in the library (MicroGPT/Benchmark, TrainingBenchmark); here
-// are the tables and the defaults.
+// GenerateBenchmark.swift. Measuring is in the library (MicroGPT/Benchmark, TrainingBenchmark);
+// here are the tables and the defaults.
 
 import MicroGPT
 
