@@ -27,8 +27,9 @@ SWIFT_LAYERS = {
     "MicroGPT/Benchmark": ["Core"],  # kernels and the machine; no graphs
     "MicroGPT/Graph": ["Core"],
     "MicroGPT/Model": ["Core", "Graph", "IO"],  # token ids only, no text
-    # A model file carries its tokenizer and says how its text was cut (CorpusLayout).
-    "MicroGPT/Inference": ["Core", "Graph", "Model", "IO", "Tokenizer", "Data"],
+    # A model file carries its tokenizer and says how its text was cut (CorpusLayout). Its benchmark
+    # reports like that of the kernels.
+    "MicroGPT/Inference": ["Core", "Benchmark", "Graph", "Model", "IO", "Tokenizer", "Data"],
     # Reads a model file and writes one; compares models on a text.
     "MicroGPT/Quantization": [
         "Core", "Graph", "Model", "IO", "Tokenizer", "Data", "Inference",

@@ -89,6 +89,14 @@ uint64_t mg_own_peak_resident_bytes(void) {
     return bytes > 0 ? bytes : mg_peak_resident_bytes();
 }
 
+int mg_reset_own_peak_resident(void) {
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return 0;
+    int code = mg_write_all(fd, "5", 1); /* proc(5): 5 resets the peak */
+    close(fd);
+    return code == 0;
+}
+
 uint64_t mg_available_memory_bytes(const char *meminfo_path) {
 #if defined(__APPLE__)
     if (!meminfo_path) {

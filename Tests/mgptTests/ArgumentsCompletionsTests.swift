@@ -58,7 +58,7 @@ import Testing
     .enabled(if: isInstalled("fish"), "fish is not installed"),
     arguments: [
       ("tr", "train"), ("train --embed", "--embed-dim"), ("train --schedule c", "constant cosine"),
-      ("bench ", "kernels train"), ("train --steps ", ""),
+      ("bench ", "generate kernels train"), ("train --steps ", ""),
     ])
   func fishCompletes(words: String, expected: String) throws {
     let path = try temporaryFile(

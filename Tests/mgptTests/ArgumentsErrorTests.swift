@@ -55,8 +55,8 @@ import Testing
         + "Example: mgpt completions bash"),
     Case(
       "unknown benchmark", ["bench", "coffee"],
-      #"mgpt bench: bad value for SUBJECT. Found "coffee", expected kernels or train. "#
-        + "Example: mgpt bench kernels"),
+      #"mgpt bench: bad value for SUBJECT. Found "coffee", expected kernels, train "#
+        + "or generate. Example: mgpt bench kernels"),
   ]
 
   static let options = [

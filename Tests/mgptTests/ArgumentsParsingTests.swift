@@ -164,8 +164,19 @@ import Testing
           BenchOptions(
             subject: .train, family: .llama, preset: "tiny", layers: 2, heads: 6, keyValueHeads: 3,
             embedDim: 96,
-            hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 50257, steps: 7,
+            hiddenDim: 256, context: 32, vocabSize: 50257, batchSize: 3, gradAccum: 4, steps: 7,
             profile: true, trace: "t.json")))
+    let generating = """
+      bench generate --preset gpt2 --format int8 --format int4 --prompt-tokens 7 --max-tokens 8 \
+      --decode-after 9 --sequences 2 --kv-cache f16 --runs 3 --keep k
+      """
+    #expect(
+      try parse(generating)
+        == .bench(
+          BenchOptions(
+            subject: .generate, preset: "gpt2", formats: [.int8, .int4], promptTokens: 7,
+            maxTokens: 8, decodeAfter: 9, sequences: 2, keyValueCache: .f16, runs: 3,
+            keep: "k")))
     #expect(
       try parse("demo --seconds 5 --seed 2 --threads 1")
         == .demo(DemoOptions(seconds: 5, seed: 2, threads: 1)))

@@ -40,7 +40,7 @@ import Testing
   @Test func sizesArrive() throws {
     let options = BenchOptions(
       subject: .train, family: .llama, layers: 2, heads: 6, keyValueHeads: 3, embedDim: 96,
-      hiddenDim: 256, context: 32, batchSize: 3, gradAccum: 4, vocabSize: 500, steps: 7)
+      hiddenDim: 256, context: 32, vocabSize: 500, batchSize: 3, gradAccum: 4, steps: 7)
     let benchmark = try options.trainingBenchmark()
     #expect(
       benchmark.configuration
@@ -63,6 +63,16 @@ import Testing
       "mgpt bench train: unknown option --quick. It belongs to mgpt bench kernels. "
         + "See mgpt bench train --help"
     ),
+    (
+      "bench kernels --heads 3",
+      "mgpt bench kernels: unknown option --heads. It belongs to mgpt bench train and bench generate. "
+        + "See mgpt bench kernels --help"
+    ),
+    (
+      "bench train --format int8",
+      "mgpt bench train: unknown option --format. It belongs to mgpt bench generate. "
+        + "See mgpt bench train --help"
+    ),
   ])
   func optionsOfTheOtherSubject(line: String, message: String) throws {
     guard case .bench(let options) = try parse(line) else {
@@ -77,22 +87,67 @@ import Testing
     }
   }
 
-  /// Every option belongs to one subject or to both; none is forgotten in `checkSubject`.
+  /// Every option belongs to the subjects of its heading; none is forgotten in `checkSubject`.
   @Test func everyOptionHasASubject() throws {
     let common: Set = ["threads", "json"]
     for section in BenchOptions.sections {
       for option in section.options.map(\.description) where !common.contains(option.name) {
-        let isOfTraining = section.title.hasSuffix("train")
         let words = [option.label, option.exampleValue].compactMap { $0 }.joined(separator: " ")
         for subject in BenchSubject.allCases {
           guard case .bench(let options) = try parse("bench \(subject.rawValue) \(words)") else {
             continue
           }
-          let fits = (subject == .train) == isOfTraining
+          let fits = section.title.contains("bench \(subject.rawValue)")
           #expect((try? options.checkSubject()) != nil ? fits : !fits, "\(subject) \(words)")
         }
       }
     }
+  }
+
+  @Test func presetsOfGenerate() throws {
+    let sizes: [(String?, Int, Int, Int, Int, Int)] = [
+      (nil, 4, 4, 128, 256, 65), ("tiny", 4, 4, 128, 256, 65),
+      ("gpt2", 12, 12, 768, 1024, 50257), ("xl", 16, 16, 1024, 1024, 32000),
+      ("500m", 24, 20, 1280, 1024, 32000),
+    ]
+    for (name, layers, heads, width, context, vocabulary) in sizes {
+      let options = BenchOptions(subject: .generate, preset: name)
+      #expect(
+        try options.generatingConfiguration()
+          == ModelFamily.gpt2.configuration(
+            vocabularySize: vocabulary, contextLength: context, layerCount: layers,
+            headCount: heads, modelWidth: width))
+    }
+    let options = BenchOptions(
+      subject: .generate, family: .llama, preset: "gpt2", layers: 2, heads: 6, keyValueHeads: 3,
+      embedDim: 96, hiddenDim: 256, context: 32, vocabSize: 500)
+    #expect(
+      try options.generatingConfiguration()
+        == ModelFamily.llama.configuration(
+          vocabularySize: 500, contextLength: 32, layerCount: 2, headCount: 6, modelWidth: 96,
+          keyValueHeadCount: 3, hiddenWidth: 256))
+    #expect(throws: ConfigurationError.self) {
+      try BenchOptions(subject: .generate, preset: "micro").generatingConfiguration()
+    }
+  }
+
+  @Test func rowsOfGenerate() {
+    let result = InferenceBenchmark.Result(
+      loadSeconds: SampleSummary([0.0042]), firstTokenSeconds: 0.25,
+      prefillSeconds: SampleSummary([0.1]), decodeSeconds: SampleSummary([0.4]),
+      promptTokens: 100, decodeAfter: 7, decodedTokens: 10, sequences: 2,
+      weightBytesPerPass: 124_000_000, cacheBytesPerToken: 3_000_000, bandwidth: 40e9,
+      fileByteCount: 125_000_000, cacheByteCount: 9_000_000, peakResidentByteCount: 150_000_000,
+      baseByteCount: 10_000_000, parameterCount: 124_000_000, threads: 2, backEnd: "scalar")
+    #expect(
+      GenerateTable.heading(result)
+        == "prompt of 100 tokens; 2 sequences at once, 10 decoded after 7; cache 9.0 MB\n\n"
+        + "format           file    load ms  first token ms   prefill/s    decode/s  bytes/token"
+        + "          reading   resident\n")
+    #expect(
+      GenerateTable.row(.int8, result)
+        == "int8           125 MB       4.20             250        1000        50.0      65.0 MB"
+        + "       8% of 40.0     150 MB\n")
   }
 
   @Test func rows() {

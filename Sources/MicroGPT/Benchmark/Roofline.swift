@@ -140,6 +140,18 @@ extension Compute {
     mg_bench_peak(context, MG_F32, seconds)
   }
 
+  /// Measures how fast all threads together read memory that no cache holds, in bytes per second; 0
+  /// where there is not enough of it.
+  ///
+  /// Takes about `seconds`, and the memory of four times the largest buffer of a roofline: caches
+  /// that don't evict in order keep part of one only twice their size.
+  public func measureReadBandwidth(seconds: Double = 0.1) -> Double {
+    let available = SystemInfo.availableMemoryByteCount
+    let sizes = Roofline.bufferSizes(
+      lastLevelCache: 4 * (Roofline.lastLevelCacheByteCount() ?? 0), available: available)
+    return mg_bench_read(context, sizes.last ?? 0, seconds)
+  }
+
   /// What operations are given, with the pool or, for one thread, without.
   func context(threads: Int) -> mg_context {
     var context = self.context.pointee

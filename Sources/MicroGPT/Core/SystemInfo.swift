@@ -17,6 +17,13 @@ public enum SystemInfo {
   /// The same of this program alone; takes longer, so not for every step.
   public static var ownPeakResidentByteCount: Int { Int(clamping: mg_own_peak_resident_bytes()) }
 
+  /// Begins `ownPeakResidentByteCount` anew from what is resident now.
+  ///
+  /// Returns false where the system can't; the peak then stays that of the process so far.
+  @discardableResult public static func resetOwnPeakResident() -> Bool {
+    mg_reset_own_peak_resident() == 1
+  }
+
   /// Memory that can be had without swapping, in bytes; nil if the system doesn't say.
   ///
   /// On Darwin it is all physical memory. A cgroup's limit is not considered.

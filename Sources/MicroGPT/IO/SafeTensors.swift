@@ -16,6 +16,8 @@ public struct SafeTensors: Sendable {
   public let entries: [TensorEntry]
   /// The texts of `__metadata__`, "checksums" included.
   public let metadata: [String: String]
+  /// The size of the file.
+  public var byteCount: Int { file.byteCount }
   private let file: MappedFile
   private let indices: [String: Int]
 

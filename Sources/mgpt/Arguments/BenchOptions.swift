@@ -1,18 +1,18 @@
-// The options of `mgpt bench`. Most belong to one subject only; giving one with the other subject
+// The options of `mgpt bench`. Most belong to one subject or two; giving one with another subject
 // is an error, so everything that has a default is optional here.
 
 /// What `mgpt bench` was asked to do.
-struct BenchOptions: ThreadedOptions, JSONOptions {
+struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var subject = BenchSubject.kernels
   // Kernels
   /// Measure only what has this text in its name.
   var filter: String?
   /// The first shape of each benchmark and fewer samples.
   var quick = false
-  // Both
+  // All
   var json = false
   var threads: Int?
-  // Train
+  // Train and generate
   var family: FamilyChoice?
   /// Name of a set of sizes; not checked here.
   var preset: String?
@@ -22,11 +22,12 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   var embedDim: Int?
   var hiddenDim: Int?
   var context: Int?
+  var vocabSize: Int?
+  // Train
   /// Sequences per forward pass.
   var batchSize: Int?
   /// Forward passes per step.
   var gradAccum: Int?
-  var vocabSize: Int?
   var precision: PrecisionChoice?
   /// Compute activations again in backward.
   var recompute = false
@@ -38,6 +39,24 @@ struct BenchOptions: ThreadedOptions, JSONOptions {
   var profile = false
   /// Trace file.
   var trace: String?
+  // Generate
+  /// Checkpoint; nil for random weights.
+  var model: String?
+  /// Empty for all, or for that of the checkpoint.
+  var formats: [BenchFormat] = []
+  var promptTokens: Int?
+  /// Tokens to decode.
+  var maxTokens: Int?
+  /// Tokens in front of them.
+  var decodeAfter: Int?
+  /// Sequences decoded at once.
+  var sequences: Int?
+  /// Numbers that keys and values are stored in.
+  var keyValueCache: KeyValueCacheChoice?
+  /// Repetitions.
+  var runs: Int?
+  /// Folder for the models that are made.
+  var keep: String?
 
   func invocation() -> Invocation { .bench(self) }
 }
@@ -50,6 +69,8 @@ extension BenchOptions {
       "mgpt bench kernels", "mgpt bench kernels --filter matmul --threads 1 --json",
       "mgpt bench train --layers 6 --embed-dim 384 --heads 6 --context 256",
       "mgpt bench train --preset small --profile --trace trace.json",
+      "mgpt bench generate --preset gpt2 --format int8 --format int4",
+      "mgpt bench generate --model best-int8.safetensors --threads 2 --json",
     ]
   }
   static var positional: Option<BenchOptions>? {
@@ -61,7 +82,9 @@ extension BenchOptions {
     [
       OptionSection("Options", [.threads, .json(help: "Print one JSON object")]),
       OptionSection("Options of bench kernels", kernelOptions),
+      OptionSection("Options of bench train and bench generate", modelOptions),
       OptionSection("Options of bench train", trainOptions),
+      OptionSection("Options of bench generate", generateOptions),
     ]
   }
 
@@ -74,11 +97,13 @@ extension BenchOptions {
     ]
   }
 
-  private static var trainOptions: [Option<BenchOptions>] {
+  private static var modelOptions: [Option<BenchOptions>] {
     [
       .value(
         "preset", "NAME", .name("the name of a preset"), into: \.preset, default: "none",
-        example: "small", help: "Family and sizes that other options don't give"),
+        example: "small",
+        help: "Sizes that other options don't give; for bench train also the family. Its names are "
+          + "those of mgpt train, for bench generate tiny, gpt2, xl and 500m"),
       .value(
         "family", "NAME", .choice, into: \.family, default: "gpt2", example: "modern",
         help: "Architecture"),
@@ -90,7 +115,15 @@ extension BenchOptions {
       size("embed-dim", 65536, into: \.embedDim, default: "128", help: "Width of the model"),
       size(
         "hidden-dim", 1 << 20, into: \.hiddenDim, default: "by family", help: "Width of the MLP"),
-      size("context", 1 << 20, into: \.context, default: "64", help: "Tokens per sequence"),
+      size(
+        "context", 1 << 20, into: \.context, default: "64; bench generate: 256",
+        help: "Tokens per sequence"),
+      size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
+    ]
+  }
+
+  private static var trainOptions: [Option<BenchOptions>] {
+    [
       size(
         "batch-size", 65536, into: \.batchSize, default: "12", help: "Sequences per forward pass"),
       size("grad-accum", 65536, into: \.gradAccum, default: "1", help: "Forward passes per step"),
@@ -99,7 +132,6 @@ extension BenchOptions {
         help: "Numbers that products and saved activations are in"),
       .flag(
         "recompute", into: \.recompute, help: "Compute activations again instead of keeping them"),
-      size("vocab-size", 1 << 24, into: \.vocabSize, default: "65", help: "Token ids"),
       .value(
         "optimizer", "NAME", .choice, into: \.optimizer, default: "adamw", example: "muon",
         help: "Update rule"),
@@ -115,6 +147,35 @@ extension BenchOptions {
     ]
   }
 
+  private static var generateOptions: [Option<BenchOptions>] {
+    [
+      .model(.optional),
+      .list(
+        "format", "FORMAT", .choice, into: \.formats, example: "int8",
+        help: "Format of the weights, all for each; without it that of the model, or all of random "
+          + "weights"),
+      size(
+        "prompt-tokens", 1 << 20, into: \.promptTokens, default: "512, at most the context",
+        help: "Tokens of the prompt"),
+      size(
+        "max-tokens", 1 << 20, into: \.maxTokens, default: "64, at most half the context",
+        help: "Tokens to decode"),
+      size(
+        "decode-after", 1 << 20, into: \.decodeAfter, default: "the prompt",
+        help: "Tokens in the context when decoding begins"),
+      size(
+        "sequences", 1024, into: \.sequences, default: "1",
+        help: "Sequences that are decoded at once"),
+      .value(
+        "kv-cache", "FORMAT", .choice, into: \.keyValueCache, default: "f32", example: "int8",
+        help: "How keys and values are stored"),
+      size("runs", 100_000, into: \.runs, default: "5", help: "Repetitions, at least"),
+      .value(
+        "keep", "FOLDER", .folder, into: \.keep, default: "nowhere", example: "models",
+        help: "Keep the models that were made, one file for each format"),
+    ]
+  }
+
   private static func size(
     _ name: String, _ largest: Int, into path: WritableKeyPath<BenchOptions, Int?>,
     default defaultText: String, help: String
@@ -126,32 +187,44 @@ extension BenchOptions {
 }
 
 extension BenchOptions {
-  /// Throws the first option that was given but belongs to the other subject.
+  /// Throws the first option that was given but belongs to other subjects.
   func checkSubject() throws(CommandLineError) {
-    let other: BenchSubject = subject == .kernels ? .train : .kernels
-    if let option = given(of: other).first {
+    for (name, isGiven, owners) in owned where isGiven && !owners.contains(subject) {
       throw .unknownOption(
-        command: "bench \(subject.rawValue)", found: "--\(option)", suggestion: nil,
-        owners: ["bench \(other.rawValue)"])
+        command: "bench \(subject.rawValue)", found: "--\(name)", suggestion: nil,
+        owners: owners.map { "bench \($0.rawValue)" })
     }
   }
 
-  private func given(of subject: BenchSubject) -> [String] {
-    let pairs: [(String, Bool)] =
-      switch subject {
-      case .kernels: [("filter", filter != nil), ("quick", quick)]
-      case .train:
-        [
-          ("family", family != nil), ("layers", layers != nil), ("heads", heads != nil),
-          ("kv-heads", keyValueHeads != nil), ("embed-dim", embedDim != nil),
-          ("hidden-dim", hiddenDim != nil), ("context", context != nil),
-          ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
-          ("vocab-size", vocabSize != nil),
-          ("optimizer", optimizer != nil), ("optimizer-state", optimizerState != nil),
-          ("precision", precision != nil), ("recompute", recompute), ("steps", steps != nil),
-          ("preset", preset != nil), ("profile", profile), ("trace", trace != nil),
-        ]
-      }
-    return pairs.filter(\.1).map(\.0)
+  /// The options that describe a model and were given.
+  var sizesGiven: [String] { sizes.filter(\.1).map(\.0) }
+
+  private var sizes: [(String, Bool)] {
+    [
+      ("preset", preset != nil), ("family", family != nil), ("layers", layers != nil),
+      ("heads", heads != nil), ("kv-heads", keyValueHeads != nil),
+      ("embed-dim", embedDim != nil), ("hidden-dim", hiddenDim != nil),
+      ("context", context != nil), ("vocab-size", vocabSize != nil),
+    ]
+  }
+
+  /// The options that not all subjects have: whether they were given, and who has them.
+  private var owned: [(name: String, isGiven: Bool, owners: [BenchSubject])] {
+    let kernels = [("filter", filter != nil), ("quick", quick)]
+    let train = [
+      ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
+      ("optimizer", optimizer != nil), ("optimizer-state", optimizerState != nil),
+      ("precision", precision != nil), ("recompute", recompute), ("steps", steps != nil),
+      ("profile", profile), ("trace", trace != nil),
+    ]
+    let generate = [
+      ("model", model != nil), ("format", !formats.isEmpty),
+      ("prompt-tokens", promptTokens != nil), ("max-tokens", maxTokens != nil),
+      ("decode-after", decodeAfter != nil), ("runs", runs != nil), ("keep", keep != nil),
+      ("sequences", sequences != nil), ("kv-cache", keyValueCache != nil),
+    ]
+    return kernels.map { ($0.0, $0.1, [.kernels]) }
+      + sizes.map { ($0.0, $0.1, [.train, .generate]) }
+      + train.map { ($0.0, $0.1, [.train]) } + generate.map { ($0.0, $0.1, [.generate]) }
   }
 }

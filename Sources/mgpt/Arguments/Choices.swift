@@ -43,7 +43,14 @@ enum LayoutChoice: String, CaseIterable, Sendable {
 
 /// What `mgpt bench` measures.
 enum BenchSubject: String, CaseIterable, Sendable {
-  case kernels, train
+  case kernels, train, generate
+}
+
+/// The formats that `mgpt bench generate` measures.
+enum BenchFormat: String, CaseIterable, Sendable {
+  case f32, int8
+  case int8Block = "int8-block"
+  case int4, all
 }
 
 /// The shells with completion scripts.

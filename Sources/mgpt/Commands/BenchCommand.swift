@@ -1,5 +1,6 @@
-// `mgpt bench`: how fast this machine runs the kernels, or trains a model. Measuring is in the
-// library (MicroGPT/Benchmark, TrainingBenchmark); here are the tables and the defaults.
+// `mgpt bench`: how fast this machine runs the kernels, or trains a model; running one is in
+// GenerateBenchmark.swift. Measuring is in the library (MicroGPT/Benchmark, TrainingBenchmark);
+// here are the tables and the defaults.
 
 import MicroGPT
 
@@ -10,6 +11,7 @@ func runBench(_ asked: BenchOptions) throws -> Int32 {
   switch asked.subject {
   case .kernels: try benchKernels(asked, compute)
   case .train: try benchTraining(asked, compute)
+  case .generate: return try benchGenerating(asked, compute)
   }
   return 0
 }
@@ -178,13 +180,17 @@ extension BenchOptions {
 
 private func introduction(_ benchmark: TrainingBenchmark) -> String {
   let c = benchmark.configuration
-  return "\(c.family.rawValue): \(c.layerCount) layers, \(c.headCount) heads "
-    + "(\(c.keyValueHeadCount) key/value), width \(c.modelWidth), MLP \(c.hiddenWidth), "
-    + "vocabulary \(c.vocabularySize); \(benchmark.batchSize) x \(c.contextLength) tokens x "
+  return "\(sizes(c)); \(benchmark.batchSize) x \(c.contextLength) tokens x "
     + "\(benchmark.gradientAccumulation), precision \(benchmark.precision.rawValue)"
     + "\(benchmark.recomputes ? ", recomputing" : ""), "
     + "\(benchmark.optimizer == .muon ? "Muon" : "AdamW"), "
     + "moments in \(benchmark.optimizerState.rawValue)\n\n"
+}
+
+/// Family and sizes of a model, for a person.
+func sizes(_ c: ModelConfiguration) -> String {
+  "\(c.family.rawValue): \(c.layerCount) layers, \(c.headCount) heads (\(c.keyValueHeadCount) "
+    + "key/value), width \(c.modelWidth), MLP \(c.hiddenWidth), vocabulary \(c.vocabularySize)"
 }
 
 private func threadCount(_ count: Int) -> String { count == 1 ? "1 thread" : "\(count) threads" }

@@ -37,8 +37,7 @@ private func demoFolder() throws -> String {
     try makeWritableFolder(folder, for: folder + "/last.safetensors")
     return folder
   } catch {
-    let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    let other = temporary + "/mgpt-demo-\(getuid())"
+    let other = temporaryFolder() + "/mgpt-demo-\(getuid())"
     try makeWritableFolder(other, for: other + "/last.safetensors")
     Terminal.output.write("The current folder can't be written to; the demo uses \(other).\n")
     return other

@@ -26,6 +26,9 @@ func isSameFolder(_ first: String, _ second: String) -> Bool {
     && one.st_dev == other.st_dev
 }
 
+/// The folder for temporary files.
+func temporaryFolder() -> String { getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp" }
+
 /// The folder of `path`: everything before the last slash, or ".".
 func parentFolder(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }

@@ -15,14 +15,16 @@ enum SetupError: UserFacingError, Equatable {
   case outputExists(path: String)
   case sameFile(path: String)
   case notText(path: String, byte: UInt8, offset: Int)
+  case sizeOfModel(option: String, path: String)
+  case otherFormat(found: String, expected: String, path: String)
 
   var exitCode: ExitCode {
     switch self {
     case .folderInUse, .notAFolder, .outputExists: .cantCreate
-    case .missing, .sameFile, .onlyForMuon: .usage
+    case .missing, .sameFile, .onlyForMuon, .sizeOfModel: .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
-    case .notText: .data
+    case .notText, .otherFormat: .data
     }
   }
 
@@ -55,6 +57,12 @@ enum SetupError: UserFacingError, Equatable {
       "\(path) exists already. Use another --out, or --force to replace it."
     case .sameFile(let path):
       "--out names the model itself. Found \(path) twice, expected another file."
+    case .sizeOfModel(let option, let path):
+      "\(option) describes random weights. Found also --model \(path), expected one of the two. Leave "
+        + "\(option) out to measure that model."
+    case .otherFormat(let found, let expected, let path):
+      "\(path) can't be measured in other formats. Found --format \(found), expected \(expected), "
+        + "which it is quantised in. Use the float32 checkpoint that it was made from."
     case .notText(let path, let byte, let offset):
       "\(path) is not valid UTF-8: byte 0x\(String(byte, radix: 16, uppercase: true)) at offset "
         + "\(offset). A model of characters can't read it; convert the file."
