@@ -19,6 +19,8 @@ import Testing
         chat                    Talk with a trained model
         eval                    Measure the loss of a model on a whole text
         inspect                 Show what a checkpoint contains
+        quantize                Make a model small and fast: weights in 8 or 4 bits
+        dequantize              Write a quantised model with weights in float32
         bench                   Measure speed against the peak of this machine
         completions             Print a completion script for bash, zsh or fish
         help                    Explain a command

@@ -80,7 +80,7 @@ import Testing
       BadCase(
         "quantize --model run --to int3 --out new", 64,
         #" quantize: bad value for --to. Found "int3", expected int8, int8-block, int4 or "#
-          + "int4-search. Example: mgpt quantize --to int8"),
+          + "int4-search. Example: --to int8"),
     ]
     for test in cases { try test.check(here, folders: ["run", "."]) }
     let forced = try here.mgpt("quantize --model run --to int4 --out q.safetensors --force")

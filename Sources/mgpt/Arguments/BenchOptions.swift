@@ -1,6 +1,8 @@
 // The options of `mgpt bench`. Most belong to one subject or two; giving one with another subject
 // is an error, so everything that has a default is optional here.
 
+import MicroGPT
+
 /// What `mgpt bench` was asked to do.
 struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var subject = BenchSubject.kernels
@@ -52,7 +54,7 @@ struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   /// Sequences decoded at once.
   var sequences: Int?
   /// Numbers that keys and values are stored in.
-  var keyValueCache: KeyValueCacheChoice?
+  var keyValueCache: KeyValueFormat?
   /// Repetitions.
   var runs: Int?
   /// Folder for the models that are made.

@@ -21,12 +21,11 @@ struct QuantizeOptions: ThreadedOptions, JSONOptions, ModelOptions {
   func invocation() -> Invocation { .quantize(self) }
 
   static var name: String { "quantize" }
-  static var summary: String { "Make a model smaller and faster with weights in 8 or 4 bits" }
+  static var summary: String { "Make a model small and fast: weights in 8 or 4 bits" }
   static var examples: [String] {
     [
-      "mgpt quantize --model best.safetensors --to int8 --out best-int8.safetensors",
-      "mgpt quantize --model best.safetensors --to int4-search --out best-int4.safetensors "
-        + "--data text.txt",
+      "mgpt quantize --model runs/book --to int8 --out book-int8.safetensors",
+      "mgpt quantize --model runs/book --to int4 --out b4.safetensors --data book.txt",
     ]
   }
   static var sections: [OptionSection<QuantizeOptions>] {

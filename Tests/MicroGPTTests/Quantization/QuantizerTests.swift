@@ -22,10 +22,10 @@ import Testing
     let found = try uncachedLogits(made.quantized.model, tokens(7), made.compute)
     let expected = try uncachedLogits(back.model, tokens(7), made.compute)
     let scale = expected.map(\.magnitude).max() ?? 0
-    #expect(largestDifference(found, expected) < 0.1 * scale)
+    #expect(largestDifference(found, expected) < 0.2 * scale)
     // With int8 the weights themselves are close to the originals.
     let original = try uncachedLogits(made.original.model, tokens(7), made.compute)
-    if target == .int8 { #expect(largestDifference(found, original) < 0.1 * scale) }
+    if target == .int8 { #expect(largestDifference(found, original) < 0.2 * scale) }
     #expect(made.quantized.model.parameterCount == made.original.model.parameterCount)
   }
 
@@ -103,7 +103,7 @@ import Testing
     let difference = try #require(changed).changedLoss - result.loss
     #expect(difference.magnitude < 1e-5)
     #expect(changed?.tokenCount == result.tokenCount)
-    #expect(changed.map { $0.divergence > 0 && $0.agreement < 1 } == true)
+    #expect(changed.map { $0.divergence > 0 && $0.agreement > 0.5 } == true)
   }
 }
 
