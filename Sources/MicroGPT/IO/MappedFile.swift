@@ -58,6 +58,14 @@ public final class MappedFile: @unchecked Sendable {
     return UnsafeRawPointer(base) + offset
   }
 
+  /// Lets the system take back the pages of `range`, which are read again if they are used again.
+  func release(_ range: Range<Int>) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let first = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound / page * page
+    if first < end { madvise(base + first, end - first, MADV_DONTNEED) }
+  }
+
   /// Calls `body` with all bytes of the file; the buffer must not leave the closure.
   public func withBytes<Result, Failure: Error>(
     _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result

@@ -92,6 +92,9 @@ public struct SafeTensors: Sendable {
     file.address(of: entry.range.lowerBound)
   }
 
+  /// Lets the system take back the memory of `entry`'s pages: for tensors that have been copied.
+  func release(_ entry: TensorEntry) { file.release(entry.range) }
+
   /// Copies the tensor `name` into `floats`, converting F16, BF16 and F64.
   ///
   /// *Requires*: `floats` has room for exactly its elements (see `require(_:shape:)`).
