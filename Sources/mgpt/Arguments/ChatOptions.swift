@@ -30,7 +30,7 @@ extension ChatOptions {
   static var examples: [String] {
     [
       "mgpt chat --model runs/dialogue",
-      "mgpt chat --model best.safetensors --template chatml --temperature 0.7 --min-p 0.05",
+      "mgpt chat --model best.safetensors --template chatml --min-p 0.05",
     ]
   }
 
