@@ -172,7 +172,7 @@ private struct Dialogue {
     #expect(dialogue.prompts[1] == "Be kind.\n\nUser: y\nAssistant:")
     #expect(dialogue.say("/system \"\"") == ["[no system text]"])
     let statistics = dialogue.say("/stats")[0].split(separator: "\n")
-    #expect(statistics[0] == "1 turn remembered, 21 of 200 tokens of context")
+    #expect(statistics[0] == "1 turn remembered, 20 of 200 tokens of context")
     #expect(statistics[1] == "2 answers, 2 tokens")
     #expect(statistics[2] == "seed 7, template plain")
     #expect(statistics[3].hasPrefix("memory at most "))

@@ -80,7 +80,7 @@ import Testing
     ([.text("👩‍👩‍👧"), .backspace], "", 0), ([.text("日本"), .left, .backspace], "本", 0),
     ([.paste("ab\ncd\ne"), .up, .text("X")], "ab\ncXd\ne", 5),
     ([.paste("ab\ncd"), .home, .text("X"), .up, .end, .text("Y")], "abY\nXcd", 3),
-    ([.paste("ab\ncd"), .up, .killToEnd, .down, .killToStart, .killToStart], "ab", 2),
+    ([.paste("ab\ncd"), .up, .killToEnd, .down, .killToStart, .killToStart], "cd", 0),
     ([.paste("ab\ncd"), .up, .down, .text("!")], "ab\ncd!", 6),
     ([.text("a"), .newline, .text("b"), .home, .backspace], "ab", 1),
   ]

@@ -95,11 +95,11 @@ private struct Screen {
     for seed in 0..<12 {
       var random = RandomGenerator(seed: UInt64(seed))
       var (line, display) = (EditedLine(), LineDisplay(prompt: "> "))
-      var screen = Screen(width: width, height: 200)
+      var screen = Screen(width: width, height: 2000)
       screen.write("above\r\n")
       for step in 0..<60 {
         _ = line.handle(Self.keys[random.next(below: Self.keys.count)])
-        screen.write(display.draw(line, width: width, height: 150))
+        screen.write(display.draw(line, width: width, height: 1900))
         let layout = LineLayout(
           prompt: "> ", line.characters, cursor: line.cursor, width: width)
         var expected = layout.rows
