@@ -7,7 +7,8 @@ extension Graph {
   /// b of `StepState.sequences`.
   ///
   /// Positions below `contextLength` come from a table, later ones are computed in double
-  /// precision; the bits are those of a larger table. *Shapes*: result (2, B·T, D / 2). No gradient.
+  /// precision; the bits are those of a larger table. *Shapes*: result (2, B·T, D / 2). No
+  /// gradient.
   mutating func rotaryAngles(
     batchSize: Int, sequenceLength: Int, heads: HeadLayout, contextLength: Int,
     base: Double = 10_000
