@@ -106,7 +106,9 @@ final class SequenceTable {
       caches: UnsafePointer(caches))
   }
 
-  /// Says which sequence entry `index` is. The cache must live as long as runs use it.
+  /// Says which sequence entry `index` is.
+  ///
+  /// The cache must live as long as runs use it.
   func set(_ index: Int, cache: KeyValueCache, position: Int, count: Int) {
     positions[index] = position
     counts[index] = count

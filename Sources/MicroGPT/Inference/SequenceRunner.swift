@@ -110,7 +110,9 @@ final class SequenceRunner {
     return run(single, 1, sequence)
   }
 
-  /// Makes sure that the next token has a position. Allocates nothing.
+  /// Makes sure that the next token has a position.
+  ///
+  /// Allocates nothing.
   func makeRoom(in sequence: CachedSequence) {
     guard restarts && sequence.position == contextLength else { return }
     sequence.restart(keeping: keptAfterSlide)

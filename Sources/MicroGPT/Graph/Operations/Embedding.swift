@@ -5,10 +5,10 @@ import CKernels
 extension Graph {
   /// The embedding of `tokens`: `y[b, t] = scale * table[tokens[b, t]] + positions[first + t]`.
   ///
-  /// `first` is where sequence b stands: 0, or its place in `StepState.sequences`.
-  /// *Shapes*: tokens (B, T) int32, table (V, C), positions (contextLength, C) or nil; result
-  /// (B, T, C). *Gradient*: rows of dy are added to the rows of both tables. *Requires*: token ids
-  /// in 0 ..< V. The table may be quantised, without a gradient.
+  /// `first` is where sequence b stands: 0, or its place in `StepState.sequences`. *Shapes*: tokens
+  /// (B, T) int32, table (V, C), positions (contextLength, C) or nil; result (B, T, C). *Gradient*:
+  /// rows of dy are added to the rows of both tables. *Requires*: token ids in 0 ..< V. The table may
+  /// be quantised, without a gradient.
   mutating func embedding(
     _ tokens: Tensor, table: Tensor, positions: Tensor?, scale: Float
   ) -> Tensor {

@@ -3,11 +3,12 @@
 import CKernels
 
 extension Graph {
-  /// Cosines and sines for `rotary(angles:)`: row b·T + t stands at `StepState.sequences`'s position
-  /// of sequence b, plus t.
+  /// Cosines and sines for `rotary(angles:)`: row b·T + t stands t behind the position of sequence
+  /// b of `StepState.sequences`.
   ///
-  /// Positions below `contextLength` come from a table, later ones are computed in double precision;
-  /// the bits are those of a larger table. *Shapes*: result (2, B·T, D / 2). No gradient.
+  /// Positions below `contextLength` come from a table, later ones are computed in double
+  /// precision; the bits are those of a larger table. *Shapes*: result (2, B·T, D / 2). No
+  /// gradient.
   mutating func rotaryAngles(
     batchSize: Int, sequenceLength: Int, heads: HeadLayout, contextLength: Int,
     base: Double = 10_000

@@ -17,11 +17,12 @@ struct HeadLayout: Equatable, Sendable {
 extension Graph {
   /// Normalises (if asked) and rotates the query and key heads of `qkv`; values pass unchanged.
   ///
-  /// Pair (x[i], x[i + D/2]) turns by t · base^(-2i/D), or by the rows of `angles` (inference only);
-  /// without `rotates` only the normalisation x / sqrt(mean(x²) + epsilon) is done, head by head and
-  /// without gain. *Shapes*: (B, T, (H + 2G) D); angles (2, B·T, D / 2). *Gradient*: the rotation is orthogonal, so it is undone on dz after the
-  /// normalisation's gradient was taken in the rotated frame. *Source*: Su et al. 2021,
-  /// arXiv 2104.09864; Henry et al. 2020, arXiv 2010.04245.
+  /// Pair (x[i], x[i + D/2]) turns by t · base^(-2i/D), or by the rows of `angles` (in inference);
+  /// without `rotates` only the normalisation x / sqrt(mean(x²) + epsilon) is done, head by head
+  /// and without gain. *Shapes*: (B, T, (H + 2G) D); angles (2, B·T, D / 2). *Gradient*: the
+  /// rotation is orthogonal, so it is undone on dz after the normalisation's gradient was taken in
+  /// the rotated frame. *Source*: Su et al. 2021, arXiv 2104.09864; Henry et al. 2020,
+  /// arXiv 2010.04245.
   mutating func rotary(
     _ qkv: Tensor, heads: HeadLayout, contextLength: Int, rotates: Bool, normalizes: Bool,
     base: Double = 10_000, epsilon: Float = 1e-5, angles: Tensor? = nil
