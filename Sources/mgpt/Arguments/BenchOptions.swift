@@ -1,6 +1,8 @@
 // The options of `mgpt bench`. Most belong to one subject or two; giving one with another subject
 // is an error, so everything that has a default is optional here.
 
+import MicroGPT
+
 /// What `mgpt bench` was asked to do.
 struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var subject = BenchSubject.kernels
@@ -52,7 +54,7 @@ struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   /// Sequences decoded at once.
   var sequences: Int?
   /// Numbers that keys and values are stored in.
-  var keyValueCache: KeyValueCacheChoice?
+  var keyValueCache: KeyValueFormat?
   /// Repetitions.
   var runs: Int?
   /// Folder for the models that are made.
@@ -210,21 +212,25 @@ extension BenchOptions {
 
   /// The options that not all subjects have: whether they were given, and who has them.
   private var owned: [(name: String, isGiven: Bool, owners: [BenchSubject])] {
-    let kernels = [("filter", filter != nil), ("quick", quick)]
-    let train = [
+    let kernels: [(String, Bool)] = [("filter", filter != nil), ("quick", quick)]
+    let train: [(String, Bool)] = [
       ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
       ("optimizer", optimizer != nil), ("optimizer-state", optimizerState != nil),
       ("precision", precision != nil), ("recompute", recompute), ("steps", steps != nil),
       ("profile", profile), ("trace", trace != nil),
     ]
-    let generate = [
+    let generate: [(String, Bool)] = [
       ("model", model != nil), ("format", !formats.isEmpty),
       ("prompt-tokens", promptTokens != nil), ("max-tokens", maxTokens != nil),
       ("decode-after", decodeAfter != nil), ("runs", runs != nil), ("keep", keep != nil),
       ("sequences", sequences != nil), ("kv-cache", keyValueCache != nil),
     ]
-    return kernels.map { ($0.0, $0.1, [.kernels]) }
-      + sizes.map { ($0.0, $0.1, [.train, .generate]) }
-      + train.map { ($0.0, $0.1, [.train]) } + generate.map { ($0.0, $0.1, [.generate]) }
+    let groups: [(options: [(String, Bool)], owners: [BenchSubject])] = [
+      (kernels, [.kernels]), (sizes, [.train, .generate]), (train, [.train]),
+      (generate, [.generate]),
+    ]
+    return groups.flatMap { group in
+      group.options.map { (name: $0.0, isGiven: $0.1, owners: group.owners) }
+    }
   }
 }

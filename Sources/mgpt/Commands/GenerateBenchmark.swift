@@ -23,8 +23,7 @@ func benchGenerating(_ asked: BenchOptions, _ compute: Compute) throws -> Int32 
   benchmark.decodeAfter = asked.decodeAfter
   benchmark.runs = asked.runs ?? benchmark.runs
   benchmark.sequences = asked.sequences ?? 1
-  benchmark.cacheFormat =
-    asked.keyValueCache.flatMap { KeyValueFormat(rawValue: $0.rawValue) } ?? .float32
+  benchmark.cacheFormat = asked.keyValueCache ?? .float32
   try benchmark.tokenCounts(files.configuration)
   let machine = MachineDescription.current(compute)
   if !asked.json {
