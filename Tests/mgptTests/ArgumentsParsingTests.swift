@@ -175,7 +175,7 @@ import Testing
         == .bench(
           BenchOptions(
             subject: .generate, preset: "gpt2", formats: [.int8, .int4], promptTokens: 7,
-            maxTokens: 8, decodeAfter: 9, sequences: 2, keyValueCache: .f16, runs: 3,
+            maxTokens: 8, decodeAfter: 9, sequences: 2, keyValueCache: .float16, runs: 3,
             keep: "k")))
     #expect(
       try parse("demo --seconds 5 --seed 2 --threads 1")

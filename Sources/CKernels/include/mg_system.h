@@ -16,8 +16,8 @@ uint64_t mg_peak_resident_bytes(void);
 /// The same of this program alone; on Linux it reads a file of /proc, which takes some 20 us.
 uint64_t mg_own_peak_resident_bytes(void);
 
-/// Begins mg_own_peak_resident_bytes anew from what is resident now. Returns 1, or 0 where the system
-/// can't (Linux can, through /proc).
+/// Begins mg_own_peak_resident_bytes anew from what is resident now. Returns 1, or 0 where the
+/// system can't (Linux can, through /proc).
 int mg_reset_own_peak_resident(void);
 
 /// Memory that can be had without swapping, in bytes; 0 if unknown.

@@ -76,8 +76,8 @@ public final class TextGenerator {
   /// Continues a sequence of tokens, of which there must be one at least.
   ///
   /// With `continues`, what the sequence has in common with the one before, such as a conversation
-  /// with its next turn, is not computed again. Without, the text is the same whatever was generated
-  /// before, to the bit.
+  /// with its next turn, is not computed again. Without, the text is the same to the bit whatever
+  /// was generated before.
   public func generate(
     tokens: [Int32], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
     continues: Bool = false, clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },

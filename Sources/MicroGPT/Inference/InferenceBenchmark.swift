@@ -7,8 +7,8 @@ public struct InferenceBenchmark: Sendable {
   public var path: String
   /// Tokens of the prompt; nil for 512, or the context if that is shorter.
   public var promptTokens: Int?
-  /// Tokens decoded, each at the cost of one pass over the weights; nil for 64, or half of a shorter
-  /// context.
+  /// Tokens decoded, each at the cost of one pass over the weights; nil for 64, or half of a
+  /// shorter context.
   public var decodedTokens: Int?
   /// Tokens in front of the first decoded one; nil for the prompt, or what of it leaves room in the
   /// context.
@@ -171,8 +171,8 @@ private final class Session {
   let saved: ModelFile
   let counts: (prompt: Int, decoded: Int, before: Int)
   private let decoder: BatchDecoder
-  /// Long enough for all; the first one changes from run to run, so that no prefill finds its prompt
-  /// in the cache.
+  /// Long enough for all; the first one changes from run to run, so that no prefill finds its
+  /// prompt in the cache.
   private var tokens: [Int32]
   /// The newest of each sequence.
   private var newest: [Int32]

@@ -212,21 +212,25 @@ extension BenchOptions {
 
   /// The options that not all subjects have: whether they were given, and who has them.
   private var owned: [(name: String, isGiven: Bool, owners: [BenchSubject])] {
-    let kernels = [("filter", filter != nil), ("quick", quick)]
-    let train = [
+    let kernels: [(String, Bool)] = [("filter", filter != nil), ("quick", quick)]
+    let train: [(String, Bool)] = [
       ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
       ("optimizer", optimizer != nil), ("optimizer-state", optimizerState != nil),
       ("precision", precision != nil), ("recompute", recompute), ("steps", steps != nil),
       ("profile", profile), ("trace", trace != nil),
     ]
-    let generate = [
+    let generate: [(String, Bool)] = [
       ("model", model != nil), ("format", !formats.isEmpty),
       ("prompt-tokens", promptTokens != nil), ("max-tokens", maxTokens != nil),
       ("decode-after", decodeAfter != nil), ("runs", runs != nil), ("keep", keep != nil),
       ("sequences", sequences != nil), ("kv-cache", keyValueCache != nil),
     ]
-    return kernels.map { ($0.0, $0.1, [.kernels]) }
-      + sizes.map { ($0.0, $0.1, [.train, .generate]) }
-      + train.map { ($0.0, $0.1, [.train]) } + generate.map { ($0.0, $0.1, [.generate]) }
+    let groups: [(options: [(String, Bool)], owners: [BenchSubject])] = [
+      (kernels, [.kernels]), (sizes, [.train, .generate]), (train, [.train]),
+      (generate, [.generate]),
+    ]
+    return groups.flatMap { group in
+      group.options.map { (name: $0.0, isGiven: $0.1, owners: group.owners) }
+    }
   }
 }

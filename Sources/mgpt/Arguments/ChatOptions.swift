@@ -49,7 +49,8 @@ extension ChatOptions {
     [
       OptionSection("Model and conversation", conversationOptions),
       OptionSection("Sampling", Option.samplingOptions),
-      OptionSection("Running", [.seed(default: "a new one in each run"), .threads, .keyValueCache]),
+      OptionSection(
+        "Running", [.seed(default: "a new one in each run"), .threads, .keyValueCache]),
     ]
   }
 

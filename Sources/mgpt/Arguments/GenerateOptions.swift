@@ -3,7 +3,8 @@
 import MicroGPT
 
 /// What `mgpt generate` was asked to do.
-struct GenerateOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions {
+struct GenerateOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions
+{
   /// Checkpoint; always given.
   var model: String?
   /// Text to continue; nil starts at the beginning of a text.

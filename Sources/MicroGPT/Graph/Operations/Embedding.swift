@@ -7,8 +7,8 @@ extension Graph {
   ///
   /// `first` is where sequence b stands: 0, or its place in `StepState.sequences`. *Shapes*: tokens
   /// (B, T) int32, table (V, C), positions (contextLength, C) or nil; result (B, T, C). *Gradient*:
-  /// rows of dy are added to the rows of both tables. *Requires*: token ids in 0 ..< V. The table may
-  /// be quantised, without a gradient.
+  /// rows of dy are added to the rows of both tables. *Requires*: token ids in 0 ..< V. The table
+  /// may be quantised, without a gradient.
   mutating func embedding(
     _ tokens: Tensor, table: Tensor, positions: Tensor?, scale: Float
   ) -> Tensor {
