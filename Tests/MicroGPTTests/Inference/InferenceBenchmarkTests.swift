@@ -40,7 +40,8 @@ import Testing
     #expect(result.firstTokenSeconds > result.loadSeconds.minimum)
     #expect(result.promptTokens == 9 && result.decodedTokens == 5 && result.decodeAfter == 9)
     #expect(result.threads == 2 && result.bandwidth > 0)
-    #expect(result.fileByteCount == readFile(benchmark.path).count)
+    let fileByteCount = try readFile(benchmark.path).count
+    #expect(result.fileByteCount == fileByteCount)
     // Rows of 40 and 160 elements are padded to whole blocks of 32, whose scales have 2 bytes.
     let linear = { (rows: Int, columns: Int) -> Int in
       let blocks = rows * ((columns + 31) / 32)
