@@ -68,12 +68,18 @@ static void on_resize(int number) {
     notify(&resized);
 }
 
-/* The default action follows: at once for a fault, and when the handler returns for the others. */
-static void on_end(int number) {
+enum { SIGNALS = 32 };
+static struct sigaction previous[SIGNALS]; /* of the signals of on_end */
+
+/* What was there before follows, such as Swift's backtracer: a fault of the program happens again
+ * when the handler returns, with its address, and any other signal is sent again. */
+static void on_end(int number, siginfo_t *info, void *context) {
+    (void)context;
     if (atomic_load(&current_mode) == MG_TERMINAL_EDITING) send("\r\n"); /* behind the line */
     mg_terminal_restore();
-    signal(number, SIG_DFL);
-    raise(number);
+    sigaction(number, &previous[number], NULL);
+    int is_fault = number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE;
+    if (!is_fault || info->si_code <= 0) raise(number);
 }
 
 static void on_stop(int number) {
@@ -104,16 +110,24 @@ static void on_continue(int number) {
     errno = saved_errno;
 }
 
-static void catch_signal(int number, void (*handler)(int), int flags) {
-    struct sigaction action, previous;
+static void catch_signal(int number, void (*handler)(int)) {
+    struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = handler;
-    action.sa_flags = flags;
+    action.sa_flags = SA_RESTART; /* all system calls but select */
     sigemptyset(&action.sa_mask);
-    /* A sanitizer or a backtracer that waits for faults keeps them. */
-    if (handler == on_end && sigaction(number, NULL, &previous) == 0 &&
-        previous.sa_handler != SIG_DFL)
-        return;
+    sigaction(number, &action, NULL);
+}
+
+/* A signal that is ignored, as with nohup, stays so. */
+static void catch_end(int number) {
+    struct sigaction action;
+    if (sigaction(number, NULL, &previous[number]) != 0) return;
+    if (previous[number].sa_handler == SIG_IGN) return;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = on_end;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
 }
 
@@ -127,13 +141,12 @@ void mg_dialogue_begin(void) {
             fcntl(wake[i], F_SETFL, O_NONBLOCK);
         }
     }
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) catch_signal(ends[i], on_end, 0);
-    /* System calls restart, all but select. */
-    catch_signal(SIGINT, on_interrupt, SA_RESTART);
-    catch_signal(SIGWINCH, on_resize, SA_RESTART);
-    catch_signal(SIGTSTP, on_stop, SA_RESTART);
-    catch_signal(SIGCONT, on_continue, SA_RESTART);
-    catch_signal(SIGPIPE, SIG_IGN, 0);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) catch_end(ends[i]);
+    catch_signal(SIGINT, on_interrupt);
+    catch_signal(SIGWINCH, on_resize);
+    catch_signal(SIGTSTP, on_stop);
+    catch_signal(SIGCONT, on_continue);
+    catch_signal(SIGPIPE, SIG_IGN);
     atexit(mg_terminal_restore);
 }
 

@@ -96,7 +96,7 @@ private struct Screen {
       var random = RandomGenerator(seed: UInt64(seed))
       var (line, display) = (EditedLine(), LineDisplay(prompt: "> "))
       var screen = Screen(width: width, height: 2000)
-      screen.write("above\r\n")
+      screen.write("up\r\n")
       for step in 0..<60 {
         _ = line.handle(Self.keys[random.next(below: Self.keys.count)])
         screen.write(display.draw(line, width: width, height: 1900))

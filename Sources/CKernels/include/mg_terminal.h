@@ -18,7 +18,7 @@ typedef enum {
 } mg_terminal_mode;
 
 /// From now on SIGINT is only remembered, any number of times; SIGTERM, SIGHUP, SIGQUIT and faults
-/// restore the terminal and then end the program as ever; stopping and continuing (Ctrl-Z, fg)
+/// restore the terminal and then do what they did before; stopping and continuing (Ctrl-Z, fg)
 /// restores it and sets its mode again; SIGPIPE is ignored. Takes effect once.
 void mg_dialogue_begin(void);
 

@@ -95,11 +95,11 @@ import Testing
     try c.setSystem("12345678")
     for turn in 0..<2 { try c.add(message: "\(turn)", answer: "x") }
     #expect(c.tokenCount == 52)
-    let fits = try c.ask("abcd", maxTokens: 50)  // 23 more
-    #expect(fits.tokens.count == 73 + 2 && fits.forgotten == 0)
-    let tight = try c.ask("abcde", maxTokens: 50)
+    let fits = try c.ask("abcdef", maxTokens: 50)
+    #expect(fits.tokens.count == 75 && fits.forgotten == 0)
+    let tight = try c.ask("abcdefg", maxTokens: 50)
     #expect(tight.forgotten == 2 && c.turns.isEmpty)
-    #expect(text(tight.tokens) == "12345678\n\nUser: abcde\nAssistant:")
+    #expect(text(tight.tokens) == "12345678\n\nUser: abcdefg\nAssistant:")
   }
 
   /// Half of the context is free afterwards, not just enough.
@@ -118,7 +118,7 @@ import Testing
     var c = conversation(context: 100)
     try c.setSystem("S")
     try c.add(message: "m", answer: "a")
-    let long = String(repeating: "x", count: 55)
+    let long = String(repeating: "x", count: 56)
     do {
       _ = try c.ask(long, maxTokens: 50)
       Issue.record("no error")
@@ -132,7 +132,7 @@ import Testing
       Issue.record("no error")
     } catch let error as ConversationError {
       #expect(
-        error.description == "the system text is too long. Found 57 tokens, expected at most 50, "
+        error.description == "the system text is too long. Found 58 tokens, expected at most 50, "
           + "half of the context. Shorten it.")
       #expect(error.exitCode == .data)
     }
