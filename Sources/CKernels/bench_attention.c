@@ -88,17 +88,20 @@ static mg_kv_cache make_cache(bench *b, mg_type type, size_t slots, size_t heads
     return cache;
 }
 
+/* A block of tokens, all heads of one after the other. */
 void bench_kv_store(bench *b) {
     SHAPES({12, 64, MG_F32}, {12, 64, MG_F16}, {12, 64, MG_Q8}); /* heads, head width, format */
-    size_t heads = size[0], d = size[1];
-    mg_kv_cache cache = make_cache(b, (mg_type)size[2], 1024, heads, d);
-    float *k = bench_floats(b, d), *v = bench_floats(b, d);
-    size_t token = mg_kv_cache_bytes((mg_type)size[2], 1024, heads, d) / 1024;
-    bench_describe(b, 0, (double)(token + 8 * heads * d), "G=%zu D=%zu, %zu bytes", heads, d,
-                   token);
+    size_t heads = size[0], d = size[1], count = MG_KEY_BLOCK * heads;
+    mg_kv_cache cache = make_cache(b, (mg_type)size[2], MG_KEY_BLOCK, heads, d);
+    float *k = bench_floats(b, count * d), *v = bench_floats(b, count * d);
+    size_t bytes = mg_kv_cache_bytes((mg_type)size[2], MG_KEY_BLOCK, heads, d);
+    bench_describe(b, 0, (double)(bytes + 8 * count * d), "tokens=%d G=%zu D=%zu, %zu KB",
+                   MG_KEY_BLOCK, heads, d, bytes / 1024);
     while (bench_continue(b))
-        for (size_t h = 0; h < heads; h++) b->kernels->kv_store(&cache, h, 511, k, v);
-    if (bench_ready(b)) b->sum += (float)*(const unsigned char *)cache.keys;
+        for (size_t i = 0; i < count; i++)
+            b->kernels->kv_store(&cache, i % heads, i / heads, k + i * d, v + i * d);
+    const unsigned char *stored = cache.values;
+    for (size_t i = 0; bench_ready(b) && i < d; i++) b->sum += (float)stored[i];
 }
 
 void bench_kv_load(bench *b) {
