@@ -150,6 +150,11 @@ void bench_consume(bench *b, size_t count, const float *x) {
     for (size_t i = 0; i < count; i++) b->result->checksum += (double)x[i];
 }
 
+void bench_consume_bytes(bench *b, size_t count, const void *x) {
+    if (!bench_ready(b)) return;
+    for (size_t i = 0; i < count; i++) b->result->checksum += ((const uint8_t *)x)[i];
+}
+
 static int measure(bench *b, size_t benchmark) {
     list[benchmark].measure(b);
     b->result->checksum += (double)b->sum;

@@ -68,5 +68,7 @@ static inline int bench_continue(bench *b) {
 
 /* Makes the checksum depend on x. */
 void bench_consume(bench *b, size_t count, const float *x);
+/* The same of numbers that are no float32. */
+void bench_consume_bytes(bench *b, size_t count, const void *x);
 
 #endif

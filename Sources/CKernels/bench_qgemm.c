@@ -51,7 +51,7 @@ void bench_pack_q8_rows(bench *b) {
     bench_describe(b, 0, (double)(count * k) + 4.0 * (double)words, "rows=%zu k=%zu %s", count, k,
                    by_block ? "block" : "row");
     while (bench_continue(b)) b->kernels->pack_q8_rows(&x, 0, count, by_block, dst);
-    bench_consume(b, b->kernels->mr, dst);
+    bench_consume_bytes(b, words * sizeof *dst, dst);
 }
 
 void bench_pack_quantized(bench *b) {
@@ -65,7 +65,7 @@ void bench_pack_quantized(bench *b) {
     bench_describe(b, 0, (double)mg_quantized_value_bytes(format, count, k) + 4.0 * (double)words,
                    "rows=%zu k=%zu %s", count, k, names[format]);
     while (bench_continue(b)) b->kernels->pack_quantized(&w, 0, count, dst);
-    bench_consume(b, b->kernels->nr, dst);
+    bench_consume_bytes(b, words * sizeof *dst, dst);
 }
 
 static void measure_block(bench *b, mg_quantization format, const size_t *size) {
