@@ -75,11 +75,11 @@ public struct ModelFile {
       }
     }
     try file.verifyChecksums()
+    // What is copied need not be in memory twice; verifying has touched all of it.
+    for parameter in copied { file.release(try file.require(parameter.name)) }
     model =
       matrices.matrices.isEmpty
       ? try GPT(configuration) : try GPT(configuration, table, matrices: matrices)
-    // What is copied need not be in memory twice; verifying has touched all of it.
-    for parameter in copied { file.release(try file.require(parameter.name)) }
     for parameter in copied {
       try parameter.read(from: file, as: parameter.name, to: model.weights)
       file.release(try file.require(parameter.name))

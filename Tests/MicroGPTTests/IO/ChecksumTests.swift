@@ -1,4 +1,5 @@
-// CRC-32C: known values, and slicing-by-8 against one bit at a time.
+// CRC-32C: known values; the CPU's instruction and slicing-by-8 against one bit at a time.
+import CKernels
 import Testing
 
 @testable import MicroGPT
@@ -30,6 +31,8 @@ import Testing
           let second = UnsafeRawBufferPointer(rebasing: buffer[middle..<end])
           let expected = Self.reference(bytes[start..<end])
           #expect(crc32c(part) == expected, "seed 21, bytes \(start)..<\(end)")
+          let portable = mg_crc32c_portable(0, part.baseAddress, part.count)
+          #expect(portable == expected, "seed 21, bytes \(start)..<\(end)")
           #expect(crc32c(second, continuing: crc32c(first)) == expected, "\(start)..<\(end)")
         }
       }
