@@ -120,6 +120,9 @@ import Testing
     return try here.start(
       ["sh", "-c", script], program: "setsid",
       environment: [
+        // A sanitizer would take the signals of a crash for itself.
+        "ASAN_OPTIONS": (environmentValue("ASAN_OPTIONS") ?? "") + ":handle_segv=0",
+        "TSAN_OPTIONS": (environmentValue("TSAN_OPTIONS") ?? "") + ":handle_segv=0",
         // On a terminal Swift's backtracer asks what to do after a crash, and waits.
         "MGPT": program, "TERM": "xterm", "SWIFT_BACKTRACE": "enable=no",
       ])
