@@ -1,19 +1,21 @@
 /* Tests of the tests: for every kernel versions that are wrong on purpose, which its check must
  * report. A kernel of mg_kernels.def without a fault does not compile. See mg_check_plant. */
 #include "check.h"
-
 /* Faults work on top of the scalar back end, whatever the CPU. */
 static const mg_kernels *good(void) { return mg_kernels_for(MG_ISA_SCALAR); }
 
 /* Wrong by about a thousandth: far beyond rounding, far below what one sees at a glance. */
 static float spoiled(float x) { return x + 1e-3f * (1.0f + fabsf(x)); }
+/* Numbers in 16 bits lose a bit of their exponent. */
+#define SPOILED(x)                                                                                 \
+    _Generic((x), uint16_t : (uint16_t)((uint16_t)(x) ^ 0x400u), default : spoiled(x))
 
 /* wrong_: the last element is off by a thousandth. stray_: one element too many is written. `out`
  * (count) is what the kernel writes. */
 #define FAULTS(name, parameters, arguments, out, count)                                            \
     static void wrong_##name parameters {                                                          \
         good()->name arguments;                                                                    \
-        if ((count) > 0) (out)[(count)-1] = spoiled((out)[(count)-1]);                             \
+        if ((count) > 0) (out)[(count)-1] = SPOILED((out)[(count)-1]);                             \
     }                                                                                              \
     static __attribute__((unused)) void stray_##name parameters {                                  \
         good()->name arguments;                                                                    \
@@ -32,7 +34,7 @@ static float spoiled(float x) { return x + 1e-3f * (1.0f + fabsf(x)); }
 #define RESULT_FAULTS(result, name, parameters, arguments, out, count)                             \
     static result wrong_##name parameters {                                                        \
         result r = good()->name arguments;                                                         \
-        if ((count) > 0) (out)[(count)-1] = spoiled((out)[(count)-1]);                             \
+        if ((count) > 0) (out)[(count)-1] = SPOILED((out)[(count)-1]);                             \
         return r;                                                                                  \
     }                                                                                              \
     static __attribute__((unused)) result stray_##name parameters {                                \
