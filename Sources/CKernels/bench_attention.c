@@ -79,6 +79,7 @@ void bench_attention_backward_f32(bench *b) {
 static mg_kv_cache make_cache(bench *b, mg_type type, size_t slots, size_t heads, size_t d) {
     size_t bytes = mg_kv_cache_bytes(type, slots, heads, d);
     void *memory = bench_block(b, bytes);
+    if (!memory) return (mg_kv_cache){.type = type}; /* only described */
     mg_kv_cache cache = mg_kv_cache_at(memory, type, slots, heads, d);
     if (!bench_ready(b)) return cache;
     float *x = bench_scratch(b, d);
