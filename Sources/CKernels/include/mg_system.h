@@ -9,6 +9,10 @@
 /// Seconds of the monotonic clock; only differences mean anything.
 double mg_seconds(void);
 
+/// Asks for large pages behind `size` bytes that nobody has written to yet: matrices whose rows are
+/// pages apart then cost no look-up of an address per row. A system without them does nothing.
+void mg_prefer_large_pages(void *memory, size_t size);
+
 /// Largest resident set of this process so far, in bytes; 0 if unknown.
 /// Linux counts what the process held before exec, such as the memory of a script that started it.
 uint64_t mg_peak_resident_bytes(void);

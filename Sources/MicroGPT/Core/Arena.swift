@@ -2,6 +2,8 @@
 // A class because identity is the point: executors of one model share the block of its parameters,
 // and it must outlive all of them.
 
+import CKernels
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Musl)
@@ -17,6 +19,8 @@
 public final class Arena: @unchecked Sendable {
   /// The alignment of every arena and of every tensor in it: a cache line, a vector of AVX-512.
   static let alignment = 64
+  /// A large page of x86-64, and of AArch64 where small ones have 4 KiB.
+  private static let largePage = 2 << 20
 
   /// The first byte.
   let base: UnsafeMutableRawPointer
@@ -29,9 +33,12 @@ public final class Arena: @unchecked Sendable {
   public init(byteCount: Int) throws(MemoryError) {
     var pointer: UnsafeMutableRawPointer?
     let size = max(Arena.rounded(byteCount), Arena.alignment)
-    guard posix_memalign(&pointer, Arena.alignment, size) == 0, let pointer else {
+    let isLarge = size >= 2 * Arena.largePage
+    let alignment = isLarge ? Arena.largePage : Arena.alignment
+    guard posix_memalign(&pointer, alignment, size) == 0, let pointer else {
       throw .exhausted(byteCount: byteCount)
     }
+    if isLarge { mg_prefer_large_pages(pointer, size) }
     memset(pointer, 0, size)
     base = pointer
     self.byteCount = byteCount
