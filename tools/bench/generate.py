@@ -21,13 +21,9 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
-import os
-import platform
 import shutil
 import statistics
 import struct
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -36,10 +32,11 @@ from pathlib import Path
 
 import numpy as np
 
-from llama_runs import LlamaFailed, LlamaProcess
+from llama_runs import LlamaProcess
+from machine import add_threads, commit, machine_name, print_json, thread_counts, warn_if_busy
+from mgpt_runs import add_mgpt, check_mgpt, measure_mgpt, run_mgpt
+from worker import WorkerFailed
 
-BUSY_LOAD = 0.5  # other programs, averaged over the last minute
-PAUSE = 0.1  # seconds; libgomp spins for a few milliseconds before it sleeps
 SEED = 1
 
 
@@ -167,7 +164,7 @@ class Files:
             formats = [word for kind in sorted(wanted) for word in ("--format", kind)]
             work = ["--runs", 1, "--prompt-tokens", 1, "--max-tokens", 1]
             words = ["bench", "generate", "--preset", name, *formats, "--keep", self._folder]
-            run_mgpt(options, *words, *work)
+            run_mgpt(options.mgpt, [*words, *work])
         if options.mgpt_only:
             return
         source = self.llama("f32")
@@ -189,18 +186,6 @@ class Files:
         return self._folder / f"{kind}.gguf"
 
 
-def run_mgpt(options: argparse.Namespace, *words: object) -> str:
-    """Runs our program; returns what it printed."""
-    command = [str(options.mgpt), *map(str, words)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise SystemExit(
-            f"mgpt failed with exit code {result.returncode}: {result.stderr.strip()}\n"
-            f"The command was: {' '.join(command)}"
-        )
-    return result.stdout
-
-
 # Measuring
 
 
@@ -208,7 +193,7 @@ class Mgpt:
     """`mgpt bench generate` with one file on one number of threads; a process per turn."""
 
     def __init__(self, path: Path, shape: Shape, threads: int, options: argparse.Namespace) -> None:
-        self._options = options
+        self._program = options.mgpt
         self._words = [
             "bench", "generate", "--model", path, "--prompt-tokens", shape.prompt,
             "--max-tokens", shape.decoded, "--decode-after", options.decode_after,
@@ -218,8 +203,7 @@ class Mgpt:
 
     def turn(self) -> None:
         """Does one turn."""
-        time.sleep(PAUSE)
-        answer = json.loads(run_mgpt(self._options, *self._words))
+        answer = measure_mgpt(self._program, self._words)
         self.turns.append(answer["results"][0])
 
     def close(self) -> None:
@@ -234,7 +218,7 @@ class Llama:
             "path": str(path), "threads": threads, "seed": SEED, "prompt_tokens": shape.prompt,
             "decode_after": options.decode_after, "decoded": shape.decoded,
         }  # fmt: skip
-        self._process = LlamaProcess(sys.executable, settings)
+        self._process = LlamaProcess(settings)
         self._options = options
         self.turns: list[dict] = []
 
@@ -271,7 +255,7 @@ def compare(name: str, threads: int, options: argparse.Namespace) -> list[dict]:
         for number in range(options.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
                 side.turn()
-    except LlamaFailed as error:
+    except WorkerFailed as error:
         raise SystemExit(f"llama.cpp failed: {error}") from error
     finally:
         for side in theirs.values():
@@ -341,7 +325,7 @@ def print_row(result: dict) -> None:
 
 def print_heading(options: argparse.Namespace) -> None:
     """Prints the machine and the heading of the table (Markdown)."""
-    print(f"{cpu_name()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}")
+    print(machine_name())
     print(f"Commit {commit()}; mgpt with {' '.join(options.mgpt_options) or 'defaults'};")
     print(f"llama.cpp {llama_description()}.")
     print(f"Prompts of {', '.join(f'{SHAPES[n].prompt} ({n})' for n in options.shapes)} tokens;")
@@ -363,33 +347,6 @@ def llama_description() -> str:
     return f"(llama-cpp-python {llama_cpp.__version__}: {' '.join(names)})"
 
 
-def cpu_name() -> str:
-    """Returns the name of the processor as Linux gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def commit() -> str:
-    """Returns the commit of the tree that this script is in, with "+" if files were changed."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
-    result = subprocess.run(git, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
-
-
-def warn_if_busy() -> float:
-    """Returns the load average, with a warning where it spoils what is measured."""
-    load = os.getloadavg()[0]
-    if load > BUSY_LOAD:
-        print(
-            f"warning: the machine is busy. Found a load average of {load:.1f}, expected at most "
-            f"{BUSY_LOAD}. Wait until it is quiet: the figures will be wrong",
-            file=sys.stderr,
-        )
-    return load
-
-
 # Command line
 
 
@@ -400,11 +357,11 @@ def parse_options() -> argparse.Namespace:
     names = ",".join(SHAPES)
     add("--shape", default="tiny,gpt2,xl", help=f"of {names} (default: %(default)s)")
     add("--format", default="f32,int8,int8-block,int4", help="ours (default: %(default)s)")
-    add("--threads", default="", help="one number, or several by commas (default: 1,all CPUs)")
+    add_threads(parser)
     add("--rounds", type=int, default=3, help="(default: %(default)s)")
     add("--runs", type=int, default=3, help="of a side in its turn (default: %(default)s)")
     add("--decode-after", type=int, default=1, help="tokens (default: %(default)s)")
-    add("--mgpt", type=Path, default=Path(".build/release/mgpt"), help="our program")
+    add_mgpt(parser)
     add("--kv-cache", help="mgpt's; llama.cpp's is float16")
     add("--folder", type=Path, help="where models are kept for the next time (default: nowhere)")
     add(
@@ -419,19 +376,12 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     options.shapes = checked(parser, "--shape", options.shape, SHAPES)
     options.formats = checked(parser, "--format", options.format, OPPONENTS)
-    try:
-        counts = options.threads.split(",") if options.threads else [1, os.cpu_count()]
-        options.thread_counts = sorted({int(count) for count in counts})
-    except ValueError:
-        parser.error(f"no thread counts. Found {options.threads!r}, expected such as 2 or 1,2")
+    options.thread_counts = thread_counts(parser, options.threads)
     if not 1 <= options.decode_after <= min(SHAPES[name].prompt for name in options.shapes):
         parser.error("--decode-after is out of range. Expected 1 to the length of the prompts")
     options.mgpt_options = ["--kv-cache", options.kv_cache] if options.kv_cache else []
-    if not options.llama_only and not os.access(options.mgpt, os.X_OK):
-        parser.error(
-            f"no program. Found nothing to run at {options.mgpt}, expected mgpt. "
-            "Build it (swift build -c release), or give --mgpt PATH or --llama-only"
-        )
+    if not options.llama_only:
+        check_mgpt(parser, options.mgpt, " or --llama-only")
     return options
 
 
@@ -460,8 +410,7 @@ def main() -> None:
             for threads in options.thread_counts:
                 for result in compare(name, threads, options):
                     if options.json:
-                        machine = {"cpu": cpu_name(), "commit": commit(), "load_at_start": load}
-                        print(json.dumps(result | machine), flush=True)
+                        print_json(result, load)
                     else:
                         print_row(result)
     finally:

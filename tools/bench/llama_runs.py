@@ -1,9 +1,8 @@
 """llama.cpp's prefill and decoding in a process of their own: the opponent's side of generate.py.
 
-The parent writes one line per run, the worker prefills and decodes and answers with one line of
-JSON; in between it sleeps, so that the other side has the machine. Started as a script it is the
-worker. Time is what llama.cpp's own counters say (llama_perf_context): from the beginning of
-llama_decode to its last result, nothing of Python.
+The parent (worker.py) writes one line per run, the worker prefills and decodes and answers. Started
+as a script it is the worker. Time is what llama.cpp's own counters say (llama_perf_context): from
+the beginning of llama_decode to its last result, nothing of Python.
 """
 
 from __future__ import annotations
@@ -11,47 +10,23 @@ from __future__ import annotations
 import ctypes
 import json
 import resource
-import subprocess
 import sys
 
 import numpy as np
 
-
-class LlamaFailed(Exception):
-    """The worker ended instead of answering; the text is the last line that it wrote."""
+from worker import Worker
 
 
-class LlamaProcess:
-    """A worker process with a loaded model; it sleeps except while it is asked for a run."""
+class LlamaProcess(Worker):
+    """A worker process with a loaded model."""
 
-    def __init__(self, python: str, settings: dict) -> None:
-        self._process = subprocess.Popen(
-            [python, __file__, json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, settings: dict) -> None:
+        super().__init__(__file__, settings)
         self.run()  # warm-up: page faults, buffers, graphs
 
     def run(self) -> dict:
         """Does one prefill and one decoding; returns the worker's answer."""
-        try:
-            self._process.stdin.write("run\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            words = self._process.stderr.read().strip().splitlines()
-            self._process.wait()
-            raise LlamaFailed(words[-1] if words else "it ended without a word")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process: without input it has nothing more to do."""
-        self._process.stdin.close()
-        self._process.wait()
+        return self.ask("run")
 
 
 # The worker

@@ -24,7 +24,8 @@ import time
 from pathlib import Path
 
 from curve_chart import Curve, curve_chart
-from train_step import check_mgpt, commit, cpu_name, warn_if_busy
+from machine import commit, cpu_name, print_json, warn_if_busy
+from mgpt_runs import add_mgpt, check_mgpt, training_options
 
 # The recipe that is held against nanoGPT's: a schedule as short as the time it may take.
 RECIPE = "--family modern --layers 4 --heads 4 --embed-dim 128 --context 64 --batch-size 12".split()
@@ -103,7 +104,7 @@ def race(options: argparse.Namespace, number: int, seed: int) -> dict:
     }
 
 
-def race_all(options: argparse.Namespace) -> None:
+def race_all(options: argparse.Namespace, load: float) -> None:
     """Runs all rounds, prints a table or JSON, and draws the curves."""
     results = []
     if not options.json:
@@ -115,7 +116,7 @@ def race_all(options: argparse.Namespace) -> None:
         result = race(options, number, options.seed_list[number % len(options.seed_list)])
         results.append(result)
         if options.json:
-            print(json.dumps(result | {"cpu": cpu_name(), "commit": commit()}), flush=True)
+            print_json(result, load)
             continue
         reached = result["mgpt_seconds"] is not None
         cells = [
@@ -154,7 +155,7 @@ def draw(results: list[dict]) -> str:
     )
 
 
-def run_alone(options: argparse.Namespace) -> None:
+def run_alone(options: argparse.Namespace, load: float) -> None:
     """Runs mgpt alone, once per round."""
     if not options.json:
         print_machine(options)
@@ -166,7 +167,7 @@ def run_alone(options: argparse.Namespace) -> None:
         losses = [point["val_loss"] for point in result["curve"]]
         seconds = result["curve"][-1]["seconds"]
         if options.json:
-            print(json.dumps(result | {"seed": seed, "commit": commit()}), flush=True)
+            print_json(result | {"seed": seed}, load)
             continue
         cells = [
             str(seed), str(result["parameters"]), str(result["tokens"]), f"{losses[-1]:.4f}",
@@ -191,7 +192,7 @@ def parse_options() -> argparse.Namespace:
     add("--rounds", type=int, help="(default: one per seed)")
     add("--eval-every", type=int, default=20, help="mgpt's steps between evaluations")
     add("--adamw", default="fused", choices=["loop", "foreach", "fused"], help="PyTorch's")
-    add("--mgpt", type=Path, default=Path(".build/release/mgpt"), help="our program")
+    add_mgpt(parser)
     add("--precision", choices=["f32", "bf16"], help="mgpt's")
     add("--optimizer", help="mgpt's, such as muon")
     add("--mgpt-only", action="store_true", help="run mgpt alone, to the end")
@@ -202,21 +203,21 @@ def parse_options() -> argparse.Namespace:
     options.recipe = options.recipe or RECIPE
     options.seed_list = [int(seed) for seed in options.seeds.split(",")]
     options.rounds = options.rounds or len(options.seed_list)
-    options.mgpt_options = []
     if not options.data.is_file():
         parser.error(f"no text. Found nothing at {options.data}, expected tinyshakespeare.txt")
-    check_mgpt(parser, options)
+    check_mgpt(parser, options.mgpt)
+    options.mgpt_options = training_options(parser, options)
     return options
 
 
 def main() -> None:
     """Runs what was asked for."""
     options = parse_options()
-    warn_if_busy()
+    load = warn_if_busy()
     if options.mgpt_only:
-        run_alone(options)
+        run_alone(options, load)
     else:
-        race_all(options)
+        race_all(options, load)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """PyTorch's training steps in a process of their own: the opponent's side of train_step.py.
 
-The parent writes a number of steps per line, the worker does them and answers with one line of
-JSON; in between it sleeps, so that the other side has the machine. Started as a script it is the
-worker.
+The parent (worker.py) writes a number of steps per line, the worker does them and answers. Started
+as a script it is the worker.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import resource
 import statistics
-import subprocess
 import sys
 import time
+
+from worker import Worker, WorkerFailed
 
 ADAMW_KINDS = ("loop", "foreach", "fused")
 # compile: torch.compile of the model, which needs a C++ compiler; bf16: autocast to bfloat16.
@@ -23,12 +22,8 @@ MODES = ("eager", "compile", "bf16", "compile+bf16")
 WARM_UP_STEPS = 3
 
 
-class TorchFailed(Exception):
-    """The worker ended instead of answering; the text is the last line that it wrote."""
-
-
-class TorchProcess:
-    """A worker process; it sleeps except while it is asked for steps."""
+class TorchProcess(Worker):
+    """A worker process with a model, an optimizer and batches."""
 
     def __init__(
         self, sizes: dict[str, int], threads: int, bias: bool, adamw: str, mode: str
@@ -38,34 +33,12 @@ class TorchProcess:
         settings = {
             "sizes": sizes, "threads": threads, "bias": bias, "adamw": adamw, "mode": mode
         }
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, json.dumps(settings)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-        )
+        super().__init__(__file__, settings, {"OMP_NUM_THREADS": str(threads)})
         self.run(WARM_UP_STEPS)
 
     def run(self, steps: int) -> dict:
         """Does that many steps and returns the worker's answer."""
-        try:
-            self._process.stdin.write(f"{steps}\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            words = self._process.stderr.read().strip().splitlines()
-            self._process.wait()
-            raise TorchFailed(words[-1] if words else "it ended without a word")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """Ends the process: without input it has nothing more to do."""
-        self._process.stdin.close()
-        self._process.wait()
+        return self.ask(str(steps))
 
 
 def start_fastest(
@@ -87,7 +60,7 @@ def start_fastest(
             candidate = TorchProcess(sizes, threads, bias, adamw, mode)
             first_ms = candidate.run(3)["step_ms"]
             step_ms = candidate.run(max(math.ceil(1000 * seconds / first_ms), 3))["step_ms"]
-        except TorchFailed as error:
+        except WorkerFailed as error:
             trials[name] = str(error)
             return
         trials[name] = step_ms

@@ -20,23 +20,18 @@ ratio within a round, so slow drifts of the machine cancel.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import platform
 import statistics
-import subprocess
 import sys
-import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from torch_steps import MODES, TorchFailed, TorchProcess, start_fastest
+from machine import add_threads, commit, machine_name, print_json, thread_counts, warn_if_busy
+from mgpt_runs import add_mgpt, check_mgpt, measure_mgpt, training_options
+from torch_steps import MODES, TorchProcess, start_fastest
+from worker import WorkerFailed
 
 SHORTEST_BLOCK = 3  # steps
 LONGEST_BLOCK = 200_000  # steps
-BUSY_LOAD = 0.5  # other programs, averaged over the last minute
-PAUSE = 0.1  # seconds; libgomp spins for a few milliseconds before it sleeps
 
 
 @dataclass(frozen=True)
@@ -81,22 +76,15 @@ class Mgpt:
     """`mgpt bench train` on one number of threads; a process per block."""
 
     def __init__(self, case: Case, threads: int, options: argparse.Namespace) -> None:
-        self._command = [str(options.mgpt), "bench", "train", "--family", "gpt2", "--json"]
+        self._program = options.mgpt
+        self._words = ["bench", "train", "--family", "gpt2", "--json"]
         for key, value in asdict(case).items():
-            self._command += ["--" + key.replace("_", "-"), str(value)]
-        self._command += ["--threads", str(threads), *options.mgpt_options]
+            self._words += ["--" + key.replace("_", "-"), value]
+        self._words += ["--threads", threads, *options.mgpt_options]
 
     def run(self, steps: int) -> dict:
         """Does that many steps and returns the object that mgpt prints."""
-        command = [*self._command, "--steps", str(steps)]
-        time.sleep(PAUSE)
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise SystemExit(
-                f"mgpt failed with exit code {result.returncode}: {result.stderr.strip()}\n"
-                f"The command was: {' '.join(command)}"
-            )
-        return json.loads(result.stdout)
+        return measure_mgpt(self._program, [*self._words, "--steps", steps])
 
 
 class Side:
@@ -156,7 +144,7 @@ def compare(name: str, options: argparse.Namespace) -> list[dict]:
         for number in range(options.rounds):
             for side in turns if number % 2 == 0 else reversed(turns):
                 side.turn()
-    except TorchFailed as error:
+    except WorkerFailed as error:
         raise SystemExit(f"PyTorch failed: {error}") from error
     finally:
         for pair in sides.values():
@@ -247,7 +235,7 @@ def print_row(result: dict) -> None:
 
 def print_heading(options: argparse.Namespace) -> None:
     """Prints the machine and the heading of the table (Markdown)."""
-    print(f"{cpu_name()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}")
+    print(machine_name())
     words = " ".join(options.mgpt_options) or "defaults"
     print(f"Commit {commit()}; mgpt with {words}. Time per step in ms: median (smallest–largest")
     print("block); of peak: model FLOP over the FMA peak that mgpt measured on these threads.\n")
@@ -255,42 +243,15 @@ def print_heading(options: argparse.Namespace) -> None:
     print("| --- " * len(HEADINGS) + "|", flush=True)
 
 
-def cpu_name() -> str:
-    """Returns the name of the processor as Linux gives it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def commit() -> str:
-    """Returns the commit of the tree that this script is in, with "+" if files were changed."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
-    result = subprocess.run(git, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
-
-
-def warn_if_busy() -> float:
-    """Returns the load average, with a warning where it spoils what is measured."""
-    load = os.getloadavg()[0]
-    if load > BUSY_LOAD:
-        print(
-            f"warning: the machine is busy. Found a load average of {load:.1f}, expected at most "
-            f"{BUSY_LOAD}. Wait until it is quiet: the figures will be wrong, PyTorch's most",
-            file=sys.stderr,
-        )
-    return load
-
-
 def parse_options() -> argparse.Namespace:
     """Reads and checks the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     add = parser.add_argument
     add("--config", default="A,B,E", help="of " + ",".join(CASES) + " (default: %(default)s)")
-    add("--threads", default="", help="one number, or several by commas (default: 1,all CPUs)")
+    add_threads(parser)
     add("--rounds", type=int, default=5, help="(default: %(default)s)")
     add("--block-seconds", type=float, default=3.0, help="one side's turn (default: %(default)s)")
-    add("--mgpt", type=Path, default=Path(".build/release/mgpt"), help="our program")
+    add_mgpt(parser)
     add(
         "--torch-mode",
         default="eager",
@@ -313,33 +274,12 @@ def parse_options() -> argparse.Namespace:
     for name in options.names:
         if name not in CASES:
             parser.error(f"unknown configuration. Found {name!r}, expected one of {list(CASES)}")
-    try:
-        counts = options.threads.split(",") if options.threads else [1, os.cpu_count()]
-        options.thread_counts = sorted({int(count) for count in counts})
-    except ValueError:
-        parser.error(f"no thread counts. Found {options.threads!r}, expected such as 2 or 1,2")
+    options.thread_counts = thread_counts(parser, options.threads)
     options.mgpt_options = []
     if not options.torch_only:
-        check_mgpt(parser, options)
+        check_mgpt(parser, options.mgpt, " or --torch-only")
+        options.mgpt_options = training_options(parser, options)
     return options
-
-
-def check_mgpt(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Checks that the program is there and knows the options that it is to be given."""
-    if not os.access(options.mgpt, os.X_OK):
-        parser.error(
-            f"no program. Found nothing to run at {options.mgpt}, expected mgpt. "
-            "Build it (swift build -c release), or give --mgpt PATH or --torch-only"
-        )
-    for name in ("precision", "optimizer"):
-        value = getattr(options, name)
-        if value is None:
-            continue
-        words = [str(options.mgpt), "bench", "train", "--help"]
-        known = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-        if f"--{name} " not in known:
-            parser.error(f"{options.mgpt} has no option --{name} in bench train. Leave it out")
-        options.mgpt_options += [f"--{name}", value]
 
 
 def main() -> None:
@@ -351,8 +291,7 @@ def main() -> None:
     for name in options.names:
         for result in compare(name, options):
             if options.json:
-                machine = {"cpu": cpu_name(), "commit": commit(), "load_average_at_start": load}
-                print(json.dumps(result | machine), flush=True)
+                print_json(result, load)
             else:
                 print_row(result)
 
