@@ -3,7 +3,7 @@
 import MicroGPT
 
 /// What `mgpt chat` was asked to do.
-struct ChatOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions {
+struct ChatOptions: WritingOptions {
   /// Checkpoint; always given.
   var model: String?
   var template = ChatTemplate.plain

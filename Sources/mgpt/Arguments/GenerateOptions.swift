@@ -3,8 +3,7 @@
 import MicroGPT
 
 /// What `mgpt generate` was asked to do.
-struct GenerateOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions
-{
+struct GenerateOptions: WritingOptions {
   /// Checkpoint; always given.
   var model: String?
   /// Text to continue; nil starts at the beginning of a text.

@@ -1,14 +1,32 @@
-// The options of `mgpt quantize` and `mgpt dequantize`.
+// The options of `mgpt quantize` and `mgpt dequantize`, and those that the two share.
 
 import MicroGPT
 
+/// Options that name a checkpoint to write.
+protocol OutputOptions: CommandOptions {
+  /// The file to write; always given.
+  var output: String? { get set }
+  /// Whether to replace it if it exists.
+  var force: Bool { get set }
+}
+
+extension Option where Root: OutputOptions {
+  static func output(example: String) -> Option {
+    .value(
+      "out", "FILE", .file, into: \.output, example: example, requirement: .always,
+      help: "Checkpoint to write")
+  }
+  static var force: Option {
+    .flag("force", into: \.force, help: "Replace the file to write if it exists")
+  }
+}
+
 /// What `mgpt quantize` was asked to do.
-struct QuantizeOptions: ThreadedOptions, JSONOptions, ModelOptions {
+struct QuantizeOptions: ThreadedOptions, JSONOptions, ModelOptions, OutputOptions {
   /// Checkpoint; always given.
   var model: String?
   /// The format of the weights; always given.
   var target: QuantizationTarget?
-  /// The file to write; always given.
   var output: String?
   /// Text to measure the damage on.
   var data: String?
@@ -38,7 +56,7 @@ struct QuantizeOptions: ThreadedOptions, JSONOptions, ModelOptions {
             "to", "FORMAT", .choice, into: \.target, example: "int8", requirement: .always,
             help: "int8: a scale per row; int8-block and int4: per 32 weights; int4-search: with "
               + "the scales of least error"),
-          .output,
+          .output(example: "best-int8.safetensors"),
           .value(
             "data", "FILE", .file, into: \.data, example: "data/names.txt",
             help: "UTF-8 text to compare both models on: loss, divergence, agreement"),
@@ -54,10 +72,9 @@ struct QuantizeOptions: ThreadedOptions, JSONOptions, ModelOptions {
 }
 
 /// What `mgpt dequantize` was asked to do.
-struct DequantizeOptions: ThreadedOptions, ModelOptions {
+struct DequantizeOptions: ThreadedOptions, ModelOptions, OutputOptions {
   /// Checkpoint; always given.
   var model: String?
-  /// The file to write; always given.
   var output: String?
   var force = false
   var threads: Int?
@@ -70,28 +87,10 @@ struct DequantizeOptions: ThreadedOptions, ModelOptions {
     ["mgpt dequantize --model best-int8.safetensors --out best-float32.safetensors"]
   }
   static var sections: [OptionSection<DequantizeOptions>] {
-    [OptionSection("Options", [.model(.always), .output, .force, .threads])]
-  }
-}
-
-extension Option where Root == QuantizeOptions {
-  fileprivate static var output: Option {
-    .value(
-      "out", "FILE", .file, into: \.output, example: "best-int8.safetensors",
-      requirement: .always, help: "Checkpoint to write")
-  }
-  fileprivate static var force: Option {
-    .flag("force", into: \.force, help: "Replace the file to write if it exists")
-  }
-}
-
-extension Option where Root == DequantizeOptions {
-  fileprivate static var output: Option {
-    .value(
-      "out", "FILE", .file, into: \.output, example: "best-float32.safetensors",
-      requirement: .always, help: "Checkpoint to write")
-  }
-  fileprivate static var force: Option {
-    .flag("force", into: \.force, help: "Replace the file to write if it exists")
+    [
+      OptionSection(
+        "Options",
+        [.model(.always), .output(example: "best-float32.safetensors"), .force, .threads])
+    ]
   }
 }

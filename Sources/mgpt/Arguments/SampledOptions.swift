@@ -1,5 +1,5 @@
-// The sampling options that several commands share, and the words for their order. Not here: the
-// sampling itself.
+// What the commands that write text share: the sampling options, and the words for their order. Not
+// here: the sampling itself.
 
 import MicroGPT
 
@@ -9,6 +9,15 @@ protocol SampledOptions: CommandOptions {
   var sampling: SamplingOptions { get set }
   /// As typed: their texts become tokens when the model is known.
   var logitBias: [LogitBiasArgument] { get set }
+}
+
+/// Options of a command that writes text with a model.
+protocol WritingOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions
+{
+  /// Tokens to write at once, at most.
+  var maxTokens: Int { get }
+  /// Each ends a text where it appears; never empty texts.
+  var stop: [String] { get }
 }
 
 /// A token, by id or by text, and what to add to its logit.
