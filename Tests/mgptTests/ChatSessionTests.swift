@@ -24,12 +24,14 @@ private final class Script {
   var notices: [String] = []
   var end = GenerationResult.End.stopString
   var interruptAfter = Int.max
+  /// What ends the answer in its middle.
+  var failure: GenerationError?
   private(set) var pieces = 0
 
   func run(
     _ tokens: [Int32], _ options: GenerationOptions, _ sample: Int,
     _ onToken: (GeneratedToken) -> Void, _ emit: (UnsafeBufferPointer<UInt8>) -> Bool
-  ) -> GenerationResult {
+  ) throws(GenerationError) -> GenerationResult {
     prompts.append(String(decoding: tokens.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self))
     self.options.append(options)
     samples.append(sample)
@@ -48,6 +50,7 @@ private final class Script {
         return result
       }
     }
+    if let failure { throw failure }
     return result
   }
 }
@@ -81,14 +84,14 @@ private struct Dialogue {
       output: .init(
         answer: { script.shown += $0 }, notice: { script.notices.append(String($0.dropLast())) }),
       isInterrupted: { script.pieces >= script.interruptAfter },
-      generate: { script.run($0, $1, $2, $3, $4) })
+      generate: { try script.run($0, $1, $2, $3, $4) })
   }
 
   /// The notices of a line.
   func say(_ line: String) -> [String] {
     script.notices = []
     script.shown = ""
-    _ = session.handle(line)
+    _ = try? session.handle(line)
     return script.notices
   }
 }
@@ -110,6 +113,17 @@ private struct Dialogue {
     #expect(dialogue.samples == [0, 1] && dialogue.options.allSatisfy { $0.seed == 7 })
     #expect(dialogue.options[0].stop == ["\nUser:"])
     #expect(dialogue.session.conversation.turns.map(\.answer) == ["Hello there", "Fine"])
+  }
+
+  /// The dialogue ends where the model can't go on; what it said before stays.
+  @Test func aModelWithoutPredictions() throws {
+    let dialogue = try Dialogue()
+    dialogue.answers = [" Hel"]
+    let failure = GenerationError.noNumber(promptTokens: 16, tokens: 4)
+    dialogue.failure = failure
+    #expect(throws: failure) { try dialogue.session.handle("Hi") }
+    #expect(dialogue.shown == "Hel\n" && dialogue.notices.isEmpty)
+    #expect(dialogue.session.conversation.turns.isEmpty)
   }
 
   @Test(arguments: ["", "   ", "\t\n"]) func nothingIsIgnored(_ line: String) throws {

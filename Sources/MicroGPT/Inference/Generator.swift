@@ -78,6 +78,8 @@ public final class TextGenerator {
   /// With `continues`, what the sequence has in common with the one before, such as a conversation
   /// with its next turn, is not computed again. Without, the text is the same to the bit whatever
   /// was generated before.
+  ///
+  /// *Throws* `GenerationError` where the model predicts no number, which damaged weights do.
   public func generate(
     tokens: [Int32], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
     continues: Bool = false, clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
@@ -97,7 +99,11 @@ public final class TextGenerator {
     var count = 0
     while count < options.maxTokens {
       probabilities?.read(logits)
-      let token = sampler.draw(logits)
+      guard let token = sampler.draw(logits) else {
+        throw sampler.bansAll
+          ? GenerationError.allBanned(count: tokenizer.vocabularySize)
+          : .noNumber(promptTokens: tokens.count, tokens: count)
+      }
       count += 1
       onToken(probabilities?.report(token) ?? GeneratedToken(token: token))
       if token == tokenizer.endToken {
@@ -195,16 +201,31 @@ private struct TextOutput {
 /// Why nothing can be generated.
 public enum GenerationError: UserFacingError, Equatable {
   case otherVocabulary(tokenizer: Int, model: Int)
+  /// The logits after so many tokens are NaN, except of tokens that may not come.
+  case noNumber(promptTokens: Int, tokens: Int)
+  case allBanned(count: Int)
 
   /// The code the process exits with.
-  public var exitCode: ExitCode { .data }
+  public var exitCode: ExitCode {
+    switch self {
+    case .otherVocabulary, .noNumber: .data
+    case .allBanned: .config
+    }
+  }
 
   /// One line: what is wrong, what was expected, what to do.
   public var description: String {
     switch self {
     case .otherVocabulary(let tokenizer, let model):
-      return "tokenizer and model don't belong together. Found \(tokenizer) token ids in the "
+      "tokenizer and model don't belong together. Found \(tokenizer) token ids in the "
         + "tokenizer, expected \(model). Use the checkpoint's own tokenizer."
+    case .noNumber(let prompt, let tokens):
+      "the model's predictions are no numbers. Found nan for every token that may come, after "
+        + "\(prompt) of the prompt and \(tokens) generated, expected logits. Use a checkpoint from "
+        + "before the loss became NaN."
+    case .allBanned(let count):
+      "no token may come. Found a bias of -inf, or no text, for each of \(count) tokens, expected "
+        + "one that may. Leave out a --logit-bias."
     }
   }
 }

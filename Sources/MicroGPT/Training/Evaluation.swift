@@ -38,6 +38,8 @@ public final class Evaluator {
   }
 
   /// Walks the whole split; nil if `shouldStop` said so.
+  ///
+  /// Ends early where the loss is no longer finite, which nothing after that would change.
   public func run(shouldStop: () -> Bool = { false }) -> Result? {
     var windows = EvaluationWindows(split)
     var sum = 0.0
@@ -50,9 +52,28 @@ public final class Evaluator {
       sum += executor.state.pointee.lossSum
       tokenCount += counted
       if shouldStop() { return nil }
+      if !sum.isFinite { break }
     }
     return Result(
       loss: sum / Double(max(tokenCount, 1)), tokenCount: tokenCount,
       byteCount: split.targetByteCount)
+  }
+}
+
+/// Why an evaluation has no result.
+public enum EvaluationError: UserFacingError, Equatable {
+  /// After so many tokens.
+  case notFinite(path: String, found: String, tokens: Int)
+
+  /// The code the process exits with.
+  public var exitCode: ExitCode { .data }
+
+  /// One line: what is wrong, what was expected, what to do.
+  public var description: String {
+    switch self {
+    case .notFinite(let path, let found, let tokens):
+      "\(printable(path)) has no loss. Found \(found) nats/token over \(tokens) tokens, expected a "
+        + "finite number. Use a checkpoint from before the loss became NaN."
+    }
   }
 }

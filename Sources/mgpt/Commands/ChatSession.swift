@@ -42,7 +42,9 @@ final class ChatSession {
   }
 
   /// Takes a line of input; false if the dialogue is over.
-  func handle(_ line: String) -> Bool {
+  ///
+  /// *Throws* `GenerationError`: the model can't answer at all. Of other errors a notice is given.
+  func handle(_ line: String) throws -> Bool {
     let text = Conversation.trimmed(line)
     do {
       switch try ChatCommand(text) {
@@ -69,6 +71,8 @@ final class ChatSession {
       case .load(let path): try load(path)
       case .statistics: notice(statistics)
       }
+    } catch let error as GenerationError {
+      throw error
     } catch {
       notice("chat: \(error)")
     }
@@ -93,6 +97,8 @@ final class ChatSession {
     var limited = options
     limited.maxTokens = min(options.maxTokens, contextLength - asked.tokens.count)
     var shown = ShownAnswer(output: output.answer)
+    // What an error leaves behind ends with a line break too.
+    defer { shown.finish() }
     var tokens: [Int32] = []
     let result = try generate(
       asked.tokens, limited, totals.answers, { tokens.append($0.token) },
@@ -178,5 +184,9 @@ private struct ShownAnswer {
     output(String(text))
   }
 
-  mutating func finish() { if hasBegun && !endsLine { output("\n") } }
+  /// Ends the line; once more does nothing.
+  mutating func finish() {
+    if hasBegun && !endsLine { output("\n") }
+    endsLine = true
+  }
 }

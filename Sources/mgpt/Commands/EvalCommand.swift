@@ -4,7 +4,8 @@ import MicroGPT
 
 /// Evaluates as asked; returns the code to exit with.
 func runEval(_ asked: EvalOptions) throws -> Int32 {
-  let saved = try ModelFile(path: try requireModel(asked.model), for: .inference)
+  let model = try requireModel(asked.model)
+  let saved = try ModelFile(path: model, for: .inference)
   guard let path = asked.data else {
     throw SetupError.missing(flag: "--data", why: "name a text to evaluate on")
   }
@@ -16,6 +17,10 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
   Signals.install()
   guard let result = evaluator.run(shouldStop: { Signals.received != nil }) else {
     return 128 + (Signals.received ?? 0)
+  }
+  guard result.loss.isFinite else {
+    throw EvaluationError.notFinite(
+      path: model, found: Format.fixed(result.loss, decimals: 0), tokens: result.tokenCount)
   }
   if asked.json {
     let object: JSON = [

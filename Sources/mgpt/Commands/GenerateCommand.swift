@@ -6,22 +6,18 @@ import MicroGPT
 /// Generates as asked; returns the code to exit with.
 func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
   let saved = try ModelFile(path: try requireModel(asked.model), for: .inference)
-  var options = GenerationOptions()
-  options.sampling = try samplingOptions(asked, saved.tokenizer)
+  var options = try asked.generation(saved.tokenizer)
   options.logProbabilities = asked.logProbabilities ?? (asked.logProbabilitiesFile == nil ? nil : 0)
-  options.maxTokens = asked.maxTokens
-  options.stop = asked.stop
-  options.seed = asked.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-  let generator = try TextGenerator(
-    model: saved.model, tokenizer: saved.tokenizer,
-    compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount),
-    cache: asked.keyValueCache)
+  let generator = try asked.generator(saved)
   let writer = try LogProbabilityWriter(asked, saved.tokenizer)
   Signals.install()
   let prompt = Array((asked.prompt ?? "").utf8)
   var results: [GenerationResult] = []
   for sample in 0..<asked.numSamples where Signals.received == nil {
     var text = SampleText(prompt: asked.prompt ?? "", isShown: writer?.replacesText != true)
+    // What an error leaves behind ends with a line break too.
+    var hasNext = false
+    defer { text.finish(separated: hasNext) }
     results.append(
       try generator.generate(
         prompt: prompt, layout: saved.layout, options: options, sample: sample,
@@ -30,28 +26,12 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
           text.show($0)
           return Signals.received == nil && writer?.failure == nil
         }))
-    text.finish(separated: saved.layout == .stream && sample + 1 < asked.numSamples)
+    hasNext = saved.layout == .stream && sample + 1 < asked.numSamples
     if writer?.failure != nil { break }
   }
   try writer?.finish()
   Terminal.error.write(summary(results, seed: options.seed, context: saved.model.configuration))
   return Signals.received.map { 128 + $0 } ?? 0
-}
-
-/// The sampling options with their biases, whose texts are now tokens.
-func samplingOptions(
-  _ asked: some SampledOptions, _ tokenizer: any TextTokenizer
-) throws(LogitBiasError) -> SamplingOptions {
-  var options = asked.sampling
-  for bias in asked.logitBias {
-    switch bias.target {
-    case .id(let id):
-      options.logitBias.append(try LogitBias(id: id, value: bias.value, tokenizer: tokenizer))
-    case .text(let text):
-      options.logitBias.append(try LogitBias(text: text, value: bias.value, tokenizer: tokenizer))
-    }
-  }
-  return options
 }
 
 /// One sample on standard output, as it comes.

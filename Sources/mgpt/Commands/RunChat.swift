@@ -19,15 +19,8 @@ func runChat(_ asked: ChatOptions) throws -> Int32 {
     contextLength: context)
   if let path = asked.load { try loadConversation(path, into: &conversation) }
   if let system = asked.system { try conversation.setSystem(system) }
-  var options = GenerationOptions()
-  options.sampling = try samplingOptions(asked, saved.tokenizer)
-  options.maxTokens = asked.maxTokens
-  options.stop = asked.stop
-  options.seed = asked.seed ?? UInt64.random(in: 0...UInt64(UInt32.max))
-  let generator = try TextGenerator(
-    model: saved.model, tokenizer: saved.tokenizer,
-    compute: Compute(threadCount: asked.threads ?? SystemInfo.processorCount),
-    cache: asked.keyValueCache)
+  let options = try asked.generation(saved.tokenizer)
+  let generator = try asked.generator(saved)
   DialogueTerminal.begin()
   let session = ChatSession(
     conversation: conversation, contextLength: context, options: options,
@@ -46,13 +39,15 @@ func runChat(_ asked: ChatOptions) throws -> Int32 {
   if SystemInfo.isTerminal(0) {
     Terminal.error.write(greeting(saved.model, conversation, context))
   }
-  return converse(session, reader)
+  return try converse(session, reader)
 }
 
 private let chatPrompt = "> "
 
 /// Lines in, answers out, until the end of input or the second Ctrl-C in a row.
-func converse(_ session: ChatSession, _ reader: any LineReader) -> Int32 {
+///
+/// *Throws* what no further line would change.
+func converse(_ session: ChatSession, _ reader: any LineReader) throws -> Int32 {
   var wasInterrupted = false
   while true {
     switch reader.next() {
@@ -65,7 +60,7 @@ func converse(_ session: ChatSession, _ reader: any LineReader) -> Int32 {
       wasInterrupted = false
       reader.remember(line)
       DialogueTerminal.forgetInterrupt()
-      if !session.handle(line) { return 0 }
+      if try !session.handle(line) { return 0 }
       DialogueTerminal.forgetInterrupt()
     }
   }

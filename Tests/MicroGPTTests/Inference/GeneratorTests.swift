@@ -108,6 +108,53 @@ import Testing
     #expect(pieces.count == 3 && result.end == .cancelled && result.tokenCount == 3)
   }
 
+  /// Weights that are no numbers end the text at once, however tokens are chosen.
+  @Test(arguments: [0.0, 0.8]) func predictionsThatAreNoNumbers(_ temperature: Double) throws {
+    for name in ["modern", "gpt2"] {
+      let small = try SmallGenerator(name)
+      let options = generation(5, temperature: temperature)
+      #expect(try small.generate("ada", options).result.tokenCount > 0)
+      let weight = try #require(small.model.table["blocks.0.attention.qkv.weight"])
+      small.model.values(of: weight)[3] = .nan
+      var pieces = 0
+      #expect(throws: GenerationError.noNumber(promptTokens: 4, tokens: 0)) {
+        _ = try small.generator.generate(
+          prompt: Array("ada".utf8), layout: .documents, options: options, clock: { 0 },
+          emit: { _ in
+            pieces += 1
+            return true
+          })
+      }
+      #expect(pieces == 0)
+    }
+    let error = GenerationError.noNumber(promptTokens: 4, tokens: 2)
+    #expect(error.exitCode == .data)
+    #expect(
+      error.description
+        == "the model's predictions are no numbers. Found nan for every token that may come, after 4 "
+        + "of the prompt and 2 generated, expected logits. Use a checkpoint from before the loss "
+        + "became NaN.")
+  }
+
+  /// A number for a token that may not come is none.
+  @Test func onlyTokensThatMayComeCount() throws {
+    let small = try SmallGenerator("gpt2", .byte)
+    var options = generation(5)
+    options.sampling.logitBias = (0..<small.tokenizer.vocabularySize).map {
+      LogitBias(token: Int32($0), value: -.infinity)
+    }
+    let error = GenerationError.allBanned(count: 258)
+    #expect(throws: error) { try small.generate("a", layout: .stream, options) }
+    #expect(
+      error.description == "no token may come. Found a bias of -inf, or no text, for each of 258 "
+        + "tokens, expected one that may. Leave out a --logit-bias.")
+    #expect(error.exitCode == .config)
+    // One that may come, and always does.
+    options.sampling.logitBias[65].value = 0
+    let pieces = try small.generate("a", layout: .stream, options).pieces
+    #expect(text(pieces) == "AAAAA")
+  }
+
   @Test func anotherVocabulary() throws {
     let small = try SmallGenerator("modern")
     do {

@@ -19,7 +19,7 @@ import Testing
     var logits = try decoder.prefill([1, 2, 3])
     func decode(_ count: Int) {
       for _ in 0..<count {
-        let token = sampler.draw(logits)
+        guard let token = sampler.draw(logits) else { return }
         sampler.observe(token)
         logits = decoder.decode(token)
       }

@@ -65,6 +65,21 @@ import Testing
     #expect(candidates(logits, Case(minP: 1).options) == Array(0..<300))
   }
 
+  /// Where the last token that top-k takes has equals in many blocks, also in those of better ones,
+  /// the smaller ids come.
+  @Test(arguments: [1, 2, 8, 39, 40]) func equalsAtTheLimitOfTopK(_ k: Int) {
+    var logits = [Float](repeating: 1, count: 64 * 50)
+    // Better ones: each in a block of its own, from the last block on.
+    let better = (0..<min(k - 1, 20)).map { 64 * (49 - $0) + $0 }
+    for (rank, token) in better.enumerated() { logits[token] = Float(2 + rank) }
+    let others = logits.indices.filter { logits[$0] == 1 }.prefix(k - better.count)
+    #expect(candidates(logits, Case(topK: k).options) == (others + better).sorted())
+    // So few that the blocks of equals are left out.
+    for i in logits.indices where i % 3 == 0 && logits[i] == 1 { logits[i] = 0 }
+    let rest = logits.indices.filter { logits[$0] == 1 }.prefix(k - better.count)
+    #expect(candidates(logits, Case(topK: k).options) == (rest + better).sorted())
+  }
+
   /// What is left may be a single token, but never none.
   @Test func neverNone() {
     let logits: [Float] = [1, .infinity, -.infinity, .nan, .infinity, 3]
@@ -86,7 +101,8 @@ import Testing
     var counts = [Double](repeating: 0, count: 50)
     for _ in 0..<8000 {
       copy.withUnsafeMutableBufferPointer { buffer in
-        if let start = buffer.baseAddress { counts[Int(sampler.draw(start)) % 50] += 1 }
+        guard let token = buffer.baseAddress.flatMap({ sampler.draw($0) }) else { return }
+        counts[Int(token) % 50] += 1
       }
     }
     var statistic = 0.0

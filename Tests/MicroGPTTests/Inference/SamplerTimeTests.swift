@@ -19,6 +19,7 @@ struct SamplerTimeTests {
   static let bars: [(String, Double, Double, @Sendable (inout SamplingOptions) -> Void)] = [
     ("greedy", 1, 20, { $0.temperature = 0 }),
     ("nothing cut off", 1, 200, { _ in }),
+    ("top-k 40, equal", 0, 100, { $0.topK = 40 }),
     ("top-k 40, flat", 0.1, 100, { $0.topK = 40 }),
     ("top-k 40, steep", 4, 100, { $0.topK = 40 }),
     ("top-k 40 and penalties", 1, 100, { ($0.topK, $0.repetitionPenalty) = (40, 1.1) }),
