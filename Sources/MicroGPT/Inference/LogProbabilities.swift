@@ -51,8 +51,10 @@ struct LogProbabilities {
       token: token, logProbability: value(Int(token)), alternatives: mostProbable())
   }
 
-  /// Infinite logits, which leave the others nothing, share the probability.
-  private func value(_ token: Int) -> Double {
+  /// The logarithm of a token's probability.
+  ///
+  /// Infinite logits, which leave the others nothing, share it.
+  func value(_ token: Int) -> Double {
     let logit = Double(logits[token])
     if logit.isInfinite && logit == normalizer {
       return -logarithm(Double(logits.count { $0 == logits[token] }))

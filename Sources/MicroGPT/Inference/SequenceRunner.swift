@@ -48,7 +48,7 @@ final class SequenceRunner {
   private(set) var computedCount = 0
 
   /// Most tokens computed at once: enough for full matrix tiles, little memory.
-  static let prefillChunk = 256
+  static let prefillChunk = 512
 
   /// Prepares the graphs that no token may wait for; *throws* if memory lacks.
   init(model: GPT, compute: Compute) throws {

@@ -1,5 +1,7 @@
 // The options of the smaller commands: demo, eval, inspect, completions, help.
 
+import MicroGPT
+
 /// What `mgpt demo` was asked to do.
 struct DemoOptions: ThreadedOptions, SeededOptions {
   /// Time for training.
@@ -34,6 +36,8 @@ struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var data: String?
   /// Sequences per forward pass; nil for that of the training.
   var batchSize: Int?
+  /// Numbers of the cache that the text is decoded with; nil to evaluate without one.
+  var keyValueCache: KeyValueFormat?
   var json = false
   var threads: Int?
 
@@ -56,6 +60,10 @@ struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions {
           .value(
             "batch-size", "N", .integer(1...65536), into: \.batchSize,
             default: "as in training", example: "12", help: "Sequences per forward pass"),
+          .value(
+            "kv-cache", "FORMAT", .choice, into: \.keyValueCache, default: "no cache",
+            example: "int8",
+            help: "Decode token by token, keys and values stored like this: what generation loses"),
           .threads,
           .json(help: "Print loss, perplexity, bits_per_byte and tokens as JSON"),
         ])

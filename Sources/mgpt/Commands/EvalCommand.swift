@@ -11,11 +11,8 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
   }
   let split = try evaluationSplit(saved, path)
   let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
-  let evaluator = try Evaluator(
-    model: saved.model, split: split,
-    batchSize: asked.batchSize ?? trainedBatchSize(saved) ?? 12, compute: compute)
   Signals.install()
-  guard let result = evaluator.run(shouldStop: { Signals.received != nil }) else {
+  guard let result = try evaluate(asked, saved, split, compute) else {
     return 128 + (Signals.received ?? 0)
   }
   guard result.loss.isFinite else {
@@ -37,6 +34,21 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
         + "\(result.tokenCount) tokens\n")
   }
   return 0
+}
+
+/// The loss, with a cache or without; nil after a signal.
+private func evaluate(
+  _ asked: EvalOptions, _ saved: ModelFile, _ split: TokenSplit, _ compute: Compute
+) throws -> Evaluator.Result? {
+  let shouldStop = { Signals.received != nil }
+  if let format = asked.keyValueCache {
+    return try CachedEvaluator(model: saved.model, split: split, format: format, compute: compute)
+      .run(shouldStop: shouldStop)
+  }
+  return try Evaluator(
+    model: saved.model, split: split,
+    batchSize: asked.batchSize ?? trainedBatchSize(saved) ?? 12, compute: compute
+  ).run(shouldStop: shouldStop)
 }
 
 /// The batch size of the run that made the model; nil for a model without a run.

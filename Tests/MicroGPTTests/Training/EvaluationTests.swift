@@ -32,6 +32,25 @@ import Testing
     #expect(try #require(evaluator.run()) == result)
   }
 
+  /// What a cache costs, and that it is what costs: int8 and float16 differ, float32 does not.
+  @Test(arguments: KeyValueFormat.allCases, CorpusLayout.allCases)
+  func decodedFromACache(_ format: KeyValueFormat, _ layout: CorpusLayout) throws {
+    let run = try SmallRun("modern", layout: layout)
+    let (model, split) = (run.trainer.model, run.corpus.validation)
+    SmallModels.randomize(model, seed: 2)
+    let evaluator = try Evaluator(model: model, split: split, batchSize: 3, compute: run.compute)
+    let cached = try CachedEvaluator(
+      model: model, split: split, format: format, compute: run.compute)
+    let whole = try #require(evaluator.run())
+    let result = try #require(cached.run())
+    #expect(result.tokenCount == whole.tokenCount && result.byteCount == whole.byteCount)
+    let difference = abs(result.loss - whole.loss)
+    #expect(difference < (format == .int8 ? 1e-2 : format == .float16 ? 1e-3 : 1e-6))
+    #expect(format == .float32 || difference > 1e-9)
+    #expect(try #require(cached.run()) == result)
+    #expect(cached.run(shouldStop: { true }) == nil)
+  }
+
   @Test func mayBeStopped() throws {
     let run = try SmallRun("modern")
     let evaluator = try Evaluator(
