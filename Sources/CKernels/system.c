@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -34,6 +35,14 @@ void mg_prefer_large_pages(void *memory, size_t size) {
 #else
     (void)memory, (void)size;
 #endif
+}
+
+void mg_sleep(double seconds) {
+    if (!(seconds > 0)) return;
+    if (seconds > 3600) seconds = 3600;
+    struct timespec t = {.tv_sec = (time_t)seconds};
+    t.tv_nsec = (long)(1e9 * (seconds - (double)t.tv_sec));
+    nanosleep(&t, NULL);
 }
 
 uint64_t mg_peak_resident_bytes(void) {
@@ -91,6 +100,22 @@ static uint64_t kibibytes_of(const char *text, const char *key) {
     return kibibytes * 1024;
 }
 
+int mg_read_number(const char *path, int base, int64_t *value) {
+    char text[64];
+    size_t length = path ? read_beginning(path, text, sizeof text) : 0;
+    /* strtoll would pass over blanks and a plus; a longer text is no number, or was cut. */
+    if (length == 0 || length == sizeof text - 1 || text[0] == '+' ||
+        strchr(" \t\n\v\f\r", text[0]))
+        return 0;
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, base);
+    if (errno != 0 || end == text || strspn(end, " \t\r\n") != (size_t)(text + length - end))
+        return 0;
+    *value = number;
+    return 1;
+}
+
 uint64_t mg_own_peak_resident_bytes(void) {
     char text[4096]; /* the line is among the first twenty-five, after at most a long name */
     read_beginning("/proc/self/status", text, sizeof text);
@@ -126,6 +151,19 @@ int mg_processor_count(void) {
 #endif
     long count = sysconf(_SC_NPROCESSORS_ONLN);
     return count > 0 ? (int)count : 1;
+}
+
+int mg_run_on_processors(const unsigned char *used, size_t count) {
+#if defined(__APPLE__)
+    (void)used, (void)count;
+    return 0;
+#else
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (size_t i = 0; i < count && i < CPU_SETSIZE; i++)
+        if (used[i]) CPU_SET(i, &set);
+    return sched_setaffinity(0, sizeof set, &set) == 0;
+#endif
 }
 
 size_t mg_processor_name(char *out, size_t capacity, const char *cpuinfo_path,

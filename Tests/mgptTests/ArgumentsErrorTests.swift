@@ -185,6 +185,13 @@ import Testing
     bad("--schedule", "linear", "constant, cosine, wsd or plateau", "--schedule cosine"),
     bad(
       "--family", "gpt5", "modern, llama, gpt2, microgpt, randygpt or picogpt", "--family modern"),
+    bad("--max-temp", "39", "a number from 40 to 110", "--max-temp 75"),
+    bad("--max-temp", "110.5", "a number from 40 to 110", "--max-temp 75"),
+    bad("--max-temp", "hot", "a number from 40 to 110", "--max-temp 75"),
+    bad("--max-temp", "nan", "a number from 40 to 110", "--max-temp 75"),
+    badInterval("10min"), badInterval("0m"), badInterval("-5s"), badInterval("1.5h"),
+    badInterval("m"), badInterval("10 m"), badInterval("10M"), badInterval("1000001s"),
+    badInterval("-1"), badInterval("2.5"), badInterval("1e10"), badInterval("never"),
     bad("--data", "", "the path of a file", "--data data/names.txt"),
     bad("--preset", "", "the name of a preset", "--preset small"),
     Case(
@@ -228,6 +235,13 @@ import Testing
       #"mgpt generate: bad value for --stop. Found "", expected a text of at least one "#
         + "character. Example: --stop END"),
   ]
+
+  private static func badInterval(_ value: String) -> Case {
+    bad(
+      "--save-every", value,
+      "a whole number of steps from 0 to 1000000000, or a time such as 90s, 10m or 2h",
+      "--save-every 10m")
+  }
 
   private static func bad(
     _ option: String, _ value: String, _ expectation: String, _ example: String

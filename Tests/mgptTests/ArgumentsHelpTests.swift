@@ -52,7 +52,7 @@ import Testing
                                 (required)
         --batch-size N          Sequences per forward pass [default: as in training]
         --threads N             Worker threads. The results are the same for any
-                                number [default: one per core]
+                                number [default: one per fast core]
         --json                  Print loss, perplexity, bits_per_byte and tokens as
                                 JSON
         -h, --help              Show this help

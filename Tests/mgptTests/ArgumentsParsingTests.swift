@@ -1,6 +1,7 @@
 // From arguments to typed options: commands, spellings, values. Wrong ones are in
 // ArgumentsErrorTests.swift.
 
+import MicroGPT
 import Testing
 
 @testable import mgpt
@@ -20,7 +21,7 @@ import Testing
       --lr 3e-3 --min-lr 0 --warmup 0 --schedule wsd --patience 5 --weight-decay 0.01 \
       --optimizer-state bf16 --adamw-lr 1e-3 --momentum 0.9 --grad-clip-value 2 \
       --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 --eval-every 100 \
-      --save-every 0 --log-every 10 --sample-tokens 0 --plan --profile --json --quiet
+      --save-every 0 --max-temp 75 --log-every 10 --sample-tokens 0 --plan --profile --json --quiet
       """
     var expected = TrainOptions()
     expected.data = "a.txt"
@@ -62,7 +63,8 @@ import Testing
     expected.seed = 7
     expected.threads = 2
     expected.evalEvery = 100
-    expected.saveEvery = 0
+    expected.saveEvery = .steps(0)
+    expected.maxTemp = 75
     expected.logEvery = 10
     expected.sampleTokens = 0
     expected.plan = true
@@ -70,6 +72,19 @@ import Testing
     expected.json = true
     expected.quiet = true
     #expect(try parse(arguments) == .train(expected))
+  }
+
+  static let intervals: [(text: String, expected: SaveInterval)] = [
+    ("0", .steps(0)), ("250", .steps(250)), ("2e3", .steps(2000)), ("90s", .seconds(90)),
+    ("10m", .seconds(600)), ("2h", .seconds(7200)), ("1000000s", .seconds(1_000_000)),
+  ]
+
+  @Test(arguments: intervals) func saveIntervals(
+    _ example: (text: String, expected: SaveInterval)
+  ) throws {
+    var expected = TrainOptions()
+    (expected.data, expected.saveEvery) = ("a", example.expected)
+    #expect(try parse("train --data a --save-every \(example.text)") == .train(expected))
   }
 
   @Test func whatIsNotGivenStaysUnknown() throws {

@@ -44,17 +44,30 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
   }
 
   @Test func asCSV() {
-    #expect(step(10, loss: .nan).csv == "10,nan,,,,18240.0,42.5,0.001,0.75,212000000,1.25")
-    #expect(evaluation(10).csv == "10,,2.0,2.885,7.389,,,,,5,2.0")
+    #expect(step(10, loss: .nan).csv == "10,nan,,,,18240.0,42.5,0.001,0.75,212000000,1.25,,,,")
+    #expect(evaluation(10).csv == "10,,2.0,2.885,7.389,,,,,5,2.0,,,,")
     let columnCount = MetricsRecord.csvHeader.split(separator: ",").count
     #expect(
       step(1).csv.split(separator: ",", omittingEmptySubsequences: false).count == columnCount)
+  }
+
+  @Test func theMachine() {
+    var record = step(10)
+    record.machine = MachineState(celsius: 61.5, megahertz: 2400, throttling: [.throttled])
+    record.pausedSeconds = 2.5
+    #expect(
+      record.json.description.hasSuffix(
+        #""elapsed_seconds":1.25,"temperature_celsius":61.5,"clock_mhz":2400.0,"#
+          + #""throttled_bits":4,"paused_seconds":2.5}"#))
+    #expect(record.csv.hasSuffix(",1.25,61.5,2400.0,4,2.5"))
   }
 
   /// The CSV header names the same columns in the same order as the JSON members.
   @Test func headerAndJSONAgree() {
     var record = step(1)
     (record.validationLoss, record.bitsPerByte, record.perplexity) = (1, 1, 1)
+    record.machine = MachineState(celsius: 61.5, megahertz: 2400, throttling: .underVoltage)
+    record.pausedSeconds = 0
     guard case .object(let members) = record.json else {
       Issue.record("not an object")
       return
@@ -154,9 +167,19 @@ private func evaluation(_ number: Int, loss: Double = 2) -> MetricsRecord {
     let folder = try Folder()
     try write([step(10)], in: folder)
     folder.append(#"{"step":20}"#, to: "metrics.jsonl")
-    folder.append("20,1,,,,1,1,1,1,1,1", to: "metrics.csv")
+    folder.append("20,1,,,,1,1,1,1,1,1,,,,", to: "metrics.csv")
     try write([step(20)], in: folder, resumingAfter: 50)
     #expect(try folder.text("metrics.jsonl") == lines([step(10), step(20)]).json)
+    #expect(try folder.text("metrics.csv") == lines([step(10), step(20)]).csv)
+  }
+
+  /// Files from before there were sensors go on with the new columns.
+  @Test func anOlderRunGetsItsColumns() throws {
+    let folder = try Folder()
+    let older = MetricsRecord.olderCSVHeader
+    folder.append("\(older)\n10,2.5,,,,18240.0,42.5,0.001,0.75,212000000,1.25\n", to: "metrics.csv")
+    folder.append("30,2.5,,,,1.0,1.0,1.0,1.0,1,1.0\n20,1,2\n", to: "metrics.csv")
+    try write([step(20)], in: folder, resumingAfter: 20)
     #expect(try folder.text("metrics.csv") == lines([step(10), step(20)]).csv)
   }
 

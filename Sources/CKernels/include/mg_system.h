@@ -13,6 +13,9 @@ double mg_seconds(void);
 /// pages apart then cost no look-up of an address per row. A system without them does nothing.
 void mg_prefer_large_pages(void *memory, size_t size);
 
+/// Waits for so many seconds, an hour at most, or until a signal comes.
+void mg_sleep(double seconds);
+
 /// Largest resident set of this process so far, in bytes; 0 if unknown.
 /// Linux counts what the process held before exec, such as the memory of a script that started it.
 uint64_t mg_peak_resident_bytes(void);
@@ -32,6 +35,14 @@ uint64_t mg_available_memory_bytes(const char *meminfo_path);
 /// Processors that this process may run on (its affinity mask), at least 1. A container's
 /// CPU-time quota is not a number of processors and is not considered.
 int mg_processor_count(void);
+
+/// Reads the file at `path` as one number in `base` 10 or 16, with blanks and line breaks allowed
+/// behind it only. Returns 1, or 0 if it is none or can't be read; then `*value` is unchanged.
+int mg_read_number(const char *path, int base, int64_t *value);
+
+/// Lets the calling thread, and those that it starts from now on, run on the processors `i` with
+/// `used[i]` != 0 only. Returns 1, or 0 where the system can't or none of them is there.
+int mg_run_on_processors(const unsigned char *used, size_t count);
 
 /// Writes the processor's or board's name into `out`, cut to `capacity - 1` bytes and terminated.
 /// Linux: "model name" of `cpuinfo_path`, else the device tree's model (Raspberry Pi).

@@ -1,15 +1,7 @@
-// Where a measurement was made: without it a figure means nothing. Linux tells the most, through
-// /sys; what a system doesn't say is nil.
+// Where a measurement was made: without it a figure means nothing. What a system doesn't say is
+// nil.
 
 import CKernels
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// The machine and the program of a measurement.
 public struct MachineDescription: Equatable, Sendable {
@@ -23,9 +15,9 @@ public struct MachineDescription: Equatable, Sendable {
   public var threads: Int
   /// The policy that sets the clock, such as "ondemand" or "performance".
   public var governor: String?
-  /// The clock of the first processor at this moment.
+  /// The clock of the fastest processors at this moment.
   public var megahertz: Double?
-  /// Temperature of the first thermal zone at this moment.
+  /// Temperature of the processor at this moment.
   public var celsius: Double?
   /// The C compiler that made the kernels.
   public var compiler: String
@@ -34,15 +26,16 @@ public struct MachineDescription: Equatable, Sendable {
 
   /// Describes this machine as it is now.
   public static func current(_ compute: Compute) -> MachineDescription {
-    let clock = "/sys/devices/system/cpu/cpu0/cpufreq"
+    let processors = Processors()
+    let state = MachineSensors(searchPath: "").state(at: SystemInfo.seconds)
     return MachineDescription(
       processor: SystemInfo.processorName,
-      processorCount: SystemInfo.processorCount,
+      processorCount: processors.allowed.count,
       backEnd: compute.backEnd,
       threads: compute.threadCount,
-      governor: readSystemLine("\(clock)/scaling_governor"),
-      megahertz: readSystemNumber("\(clock)/scaling_cur_freq").map { $0 / 1000 },
-      celsius: readSystemNumber("/sys/class/thermal/thermal_zone0/temp").map { $0 / 1000 },
+      governor: processors.governor,
+      megahertz: state.megahertz,
+      celsius: state.celsius,
       compiler: String(cString: mg_bench_compiler()),
       isOptimized: mg_bench_optimized() == 1)
   }
@@ -61,24 +54,4 @@ public struct MachineDescription: Equatable, Sendable {
       "optimized": .bool(isOptimized),
     ]
   }
-}
-
-/// The first line of a small file such as those in /sys, without blanks around it; nil if there is
-/// no such file, or nothing in it.
-func readSystemLine(_ path: String) -> String? {
-  let descriptor = open(path, O_RDONLY)
-  guard descriptor >= 0 else { return nil }
-  defer { close(descriptor) }
-  return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 256) { buffer in
-    let count = read(descriptor, buffer.baseAddress, buffer.count)
-    guard count > 0 else { return nil }
-    let line = buffer[..<count].prefix { $0 != UInt8(ascii: "\n") }
-    let text = String(decoding: line, as: UTF8.self)
-    let words = text.split(separator: " ").joined(separator: " ")
-    return words.isEmpty ? nil : words
-  }
-}
-
-private func readSystemNumber(_ path: String) -> Double? {
-  readSystemLine(path).flatMap(Double.init)
 }

@@ -118,7 +118,7 @@ extension Roofline {
     folder: String = "/sys/devices/system/cpu/cpu0/cache"
   ) -> Int? {
     (0..<8).compactMap { index in
-      readSystemLine("\(folder)/index\(index)/size").flatMap(cacheByteCount)
+      SystemTree().line("\(folder)/index\(index)/size").flatMap(cacheByteCount)
     }.max()
   }
 

@@ -66,7 +66,9 @@ public enum MemoryError: UserFacingError, Equatable {
   /// The system refused a block.
   case exhausted(byteCount: Int)
   /// The plan does not fit into what is available.
-  case doesNotFit(needed: Int, available: Int)
+  ///
+  /// `note` says what `available` leaves out, in words.
+  case doesNotFit(needed: Int, available: Int, note: String = "")
   /// A model that is only to be run does not fit.
   case modelDoesNotFit(weights: Int, cache: Int, available: Int)
 
@@ -80,9 +82,9 @@ public enum MemoryError: UserFacingError, Equatable {
       return "out of memory: \(mebibytes(byteCount)) MiB could not be reserved. "
         + "Use a smaller --batch-size, --context or --embed-dim; to train also --recompute, "
         + "--optimizer-state int8 or --precision bf16."
-    case .doesNotFit(let needed, let available):
+    case .doesNotFit(let needed, let available, let note):
       return "not enough memory: \(mebibytes(needed)) MiB needed, \(mebibytes(available)) MiB "
-        + "available. Use --recompute, --optimizer-state int8, --precision bf16, a smaller "
+        + "available\(note.isEmpty ? "" : " (\(note))"). Use --recompute, --optimizer-state int8, --precision bf16, a smaller "
         + "--batch-size with --grad-accum, a smaller --context or --embed-dim; "
         + "mgpt train --force tries anyway."
     case .modelDoesNotFit(let weights, let cache, let available):
@@ -93,4 +95,5 @@ public enum MemoryError: UserFacingError, Equatable {
   }
 }
 
-private func mebibytes(_ byteCount: Int) -> Int { (byteCount + (1 << 20) - 1) >> 20 }
+/// In MiB, rounded up.
+func mebibytes(_ byteCount: Int) -> Int { (byteCount + (1 << 20) - 1) >> 20 }

@@ -26,8 +26,9 @@ public enum SystemInfo {
 
   /// Memory that can be had without swapping, in bytes; nil if the system doesn't say.
   ///
-  /// On Darwin it is all physical memory. A cgroup's limit is not considered.
-  public static var availableMemoryByteCount: Int? { availableMemory(meminfoPath: nil) }
+  /// On Darwin it is all physical memory. No more than the limit of a control group; why, and what
+  /// doesn't count, says `MemorySupply`.
+  public static var availableMemoryByteCount: Int? { MemorySupply().byteCount }
 
   /// Processors that this process may run on, at least 1.
   public static var processorCount: Int { Int(mg_processor_count()) }
@@ -36,6 +37,9 @@ public enum SystemInfo {
   public static var processorName: String? {
     processorName(cpuinfoPath: nil, deviceTreePath: nil)
   }
+
+  /// Waits for so many seconds, at most an hour, or less if a signal comes.
+  public static func sleep(_ seconds: Double) { mg_sleep(seconds) }
 
   /// Whether the file descriptor is a terminal.
   public static func isTerminal(_ descriptor: Int32) -> Bool { mg_is_terminal(descriptor) == 1 }

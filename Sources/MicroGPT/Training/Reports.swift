@@ -23,12 +23,18 @@ public struct StepReport: Sendable, Equatable {
   public var elapsedSeconds: Double
   /// Peak resident memory of the process, bytes.
   public var peakResidentByteCount: Int
+  /// What the machine's sensors say, at most a second old.
+  public var machine: MachineState
+  /// Seconds that the run has paused to cool, since this process began training; nil if it never
+  /// does.
+  public var pausedSeconds: Double?
 
   /// A report of these values.
   public init(
     step: Int, totalSteps: Int, loss: Double, learningRate: Double, gradientNorm: Double,
     stepMilliseconds: Double, tokensPerSecond: Double, shareOfPeak: Double?,
-    elapsedSeconds: Double, peakResidentByteCount: Int
+    elapsedSeconds: Double, peakResidentByteCount: Int, machine: MachineState = MachineState(),
+    pausedSeconds: Double? = nil
   ) {
     self.step = step
     self.totalSteps = totalSteps
@@ -40,6 +46,8 @@ public struct StepReport: Sendable, Equatable {
     self.shareOfPeak = shareOfPeak
     self.elapsedSeconds = elapsedSeconds
     self.peakResidentByteCount = peakResidentByteCount
+    self.machine = machine
+    self.pausedSeconds = pausedSeconds
   }
 }
 

@@ -154,14 +154,18 @@ public struct TrainingBenchmark: Sendable {
   /// The whole plan must fit: the system would otherwise grant the memory and end the process when
   /// it is used.
   private func checkMemory(_ compute: Compute) throws(MemoryError) {
-    guard let available = SystemInfo.availableMemoryByteCount else { return }
+    let supply = MemorySupply()
+    guard let available = supply.byteCount else { return }
     // Before planning, which takes long for a thousand layers.
     let least = MemoryEstimate.leastByteCount(configuration, trainingConfiguration)
     if least > Double(available) {
-      throw .doesNotFit(needed: Int(min(least, 0x1p62)), available: available)
+      throw .doesNotFit(
+        needed: Int(min(least, 0x1p62)), available: available, note: supply.note)
     }
     let needed = plan(compute).byteCount
-    if needed > available { throw .doesNotFit(needed: needed, available: available) }
+    if needed > available {
+      throw .doesNotFit(needed: needed, available: available, note: supply.note)
+    }
   }
 }
 

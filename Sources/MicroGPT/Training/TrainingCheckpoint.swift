@@ -11,8 +11,8 @@ public struct RunProgress: Sendable, Equatable {
   public var evaluatedStep: Int?
   /// Steps between evaluations: `plateau` depends on them, so a resumed run keeps them.
   public var evaluateEvery: Int?
-  /// Steps between checkpoints beside those of evaluations.
-  public var saveEvery: Int?
+  /// How often it is saved.
+  public var saveEvery: SaveInterval?
 
   /// The progress of a run that has not begun.
   public init() {}
@@ -65,6 +65,12 @@ public enum TrainingCheckpoint {
   ) -> JSON {
     let c = trainer.configuration
     let schedule = trainer.schedule
+    var (stepsBetweenSaves, secondsBetweenSaves): (Int?, Int?)
+    switch progress.saveEvery {
+    case .steps(let count): stepsBetweenSaves = count
+    case .seconds(let count): secondsBetweenSaves = count
+    case nil: break
+    }
     return [
       "step": .integer(trainer.step), "steps": .integer(c.steps),
       "batch_size": .integer(c.batchSize), "grad_accum": .integer(c.gradientAccumulation),
@@ -91,7 +97,8 @@ public enum TrainingCheckpoint {
       "best_step": progress.bestStep.map { .integer($0) } ?? .null,
       "evaluated_step": progress.evaluatedStep.map { .integer($0) } ?? .null,
       "evaluate_every": progress.evaluateEvery.map { .integer($0) } ?? .null,
-      "save_every": progress.saveEvery.map { .integer($0) } ?? .null,
+      "save_every": stepsBetweenSaves.map { .integer($0) } ?? .null,
+      "save_every_seconds": secondsBetweenSaves.map { .integer($0) } ?? .null,
     ]
   }
 
@@ -175,7 +182,9 @@ public enum TrainingCheckpoint {
     progress.bestStep = json["best_step"]?.intValue
     progress.evaluatedStep = json["evaluated_step"]?.intValue
     progress.evaluateEvery = interval("evaluate_every")
-    progress.saveEvery = interval("save_every")
+    progress.saveEvery =
+      interval("save_every").map { .steps($0) }
+      ?? interval("save_every_seconds").map { .seconds($0) }
     return progress
   }
 

@@ -7,16 +7,33 @@ public protocol TrainingObserver: AnyObject {
   func didStep(_ report: StepReport) throws
   /// After every evaluation; `sample` is generated text, if any was asked for.
   func didEvaluate(_ report: EvaluationReport, sample: String?) throws
+  /// Some times a second while the run pauses because the machine is hot, and once when it goes on.
+  func didCool(_ report: CoolingReport) throws
   /// Whether the run should save and end now.
   var shouldStop: Bool { get }
+}
+
+extension TrainingObserver {
+  /// Nothing.
+  public func didCool(_ report: CoolingReport) throws {}
+}
+
+/// How much lies between two checkpoints.
+public enum SaveInterval: Sendable, Equatable {
+  /// Steps, beside the checkpoints of evaluations; with 0 there are only these and the last one.
+  case steps(Int)
+  /// Seconds, whatever is evaluated in between.
+  case seconds(Int)
 }
 
 /// What a run does besides stepping.
 public struct RunOptions: Sendable, Equatable {
   /// Steps between evaluations; 0 for the last step only, which is always evaluated.
   public var evaluateEvery = 250
-  /// Steps between checkpoints; 0 for at evaluations and at the end only.
-  public var saveEvery = 0
+  /// How often the last checkpoint is replaced; it is at the end in any case.
+  public var saveEvery = SaveInterval.steps(0)
+  /// The run pauses above this temperature of the processor; nil for never.
+  public var maximumCelsius: Double?
   /// Tokens of the sample at each evaluation; 0 for none.
   public var sampleTokens = 0
   /// The checkpoint that is always the newest.
@@ -47,22 +64,33 @@ public final class TrainingRun {
   private let layout: CorpusLayout
   private let options: RunOptions
   private let compute: Compute
+  private let clock: RunClock
+  private let sensors: MachineSensors?
+  private var cooling: Cooling?
   private var generator: TextGenerator?
   /// Best validation loss so far.
   public private(set) var progress: RunProgress
   private var lastSaved: Int?
+  private var savedAt: Double
   private var peak = (seconds: -Double.infinity, byteCount: 0)
 
   /// Reserves the memory for evaluations and samples.
+  ///
+  /// Without `sensors` it never pauses, and reports say nothing of the machine.
   public init(
     trainer: Trainer, validation: TokenSplit, tokenizer: any TextTokenizer, layout: CorpusLayout,
-    options: RunOptions, progress: RunProgress = RunProgress(), compute: Compute
+    options: RunOptions, progress: RunProgress = RunProgress(), compute: Compute,
+    sensors: MachineSensors? = nil, clock: RunClock = .system
   ) throws {
     self.trainer = trainer
     self.tokenizer = tokenizer
     self.layout = layout
     self.options = options
     self.compute = compute
+    self.sensors = sensors
+    self.clock = clock
+    savedAt = clock.now()
+    cooling = sensors == nil ? nil : options.maximumCelsius.map { Cooling(maximum: $0) }
     self.progress = progress
     self.progress.evaluateEvery = options.evaluateEvery
     self.progress.saveEvery = options.saveEvery
@@ -80,15 +108,18 @@ public final class TrainingRun {
   /// *Throws* `TrainingError.notFinite` without saving: the last good checkpoint stays, and none is
   /// ever written of weights that are not numbers.
   public func run(_ observer: some TrainingObserver) throws -> End {
-    let start = SystemInfo.seconds
+    let start = clock.now()
+    savedAt = start
     // A run that was stopped between a step and its evaluation makes up for it.
     if trainer.step > 0 && isEvaluationDue { try evaluate(observer) }
     while trainer.step < trainer.configuration.steps && !observer.shouldStop {
+      try coolDown(observer)
+      if observer.shouldStop { break }
       try step(since: start, observer)
       if observer.shouldStop { break }
       if isEvaluationDue {
         try evaluate(observer)
-      } else if options.saveEvery > 0 && trainer.step % options.saveEvery == 0 {
+      } else if isSaveDue {
         try save()
       }
     }
@@ -103,15 +134,22 @@ public final class TrainingRun {
     return (isLast || isMultiple) && progress.evaluatedStep != trainer.step
   }
 
+  private var isSaveDue: Bool {
+    switch options.saveEvery {
+    case .steps(let count): count > 0 && trainer.step % count == 0
+    case .seconds(let count): clock.now() - savedAt >= Double(count)
+    }
+  }
+
   private func step(since start: Double, _ observer: some TrainingObserver) throws {
-    let before = SystemInfo.seconds
+    let before = clock.now()
     let result: Trainer.StepResult
     do {
       result = try trainer.runStep()
     } catch .notFinite(let step, let what, _, _, _) {
       throw notFinite(what, step: step)
     }
-    let now = SystemInfo.seconds
+    let now = clock.now()
     let seconds = max(now - before, 1e-9)
     let rate = Double(trainer.tokensPerStep) / seconds
     let flops = rate * trainer.model.configuration.trainingFlopsPerToken
@@ -121,7 +159,35 @@ public final class TrainingRun {
         learningRate: result.learningRate, gradientNorm: result.gradientNorm,
         stepMilliseconds: seconds * 1000, tokensPerSecond: rate,
         shareOfPeak: options.peakFlops.map { flops / $0 }, elapsedSeconds: now - start,
-        peakResidentByteCount: peakResidentByteCount(at: now)))
+        peakResidentByteCount: peakResidentByteCount(at: now),
+        machine: sensors?.state(at: now) ?? MachineState(), pausedSeconds: cooling?.pausedSeconds))
+  }
+
+  /// Waits between two steps until the machine is cool enough, or the run is to end.
+  private func coolDown(_ observer: some TrainingObserver) throws {
+    guard let sensors, cooling != nil else { return }
+    func report(_ celsius: Double?, _ seconds: Double, isOver: Bool) throws {
+      guard let celsius, let goal = cooling?.goal else { return }
+      try observer.didCool(
+        CoolingReport(
+          step: trainer.step, totalSteps: trainer.configuration.steps, celsius: celsius,
+          goal: goal, seconds: seconds, isOver: isOver))
+    }
+    while true {
+      let now = clock.now()
+      let celsius = sensors.state(at: now).celsius
+      switch cooling?.decide(celsius, at: now) {
+      case .wait(let seconds):
+        try report(celsius, seconds, isOver: false)
+        if !observer.shouldStop { clock.sleep(0.2) }
+      case .goOn(let seconds): return try report(celsius, seconds, isOver: true)
+      case .lost:
+        if lastSaved != trainer.step { try save() }
+        throw SensorError.lost(step: trainer.step, path: options.lastPath)
+      case .run, nil: return
+      }
+      if observer.shouldStop { return cooling?.end(at: clock.now()) ?? () }
+    }
   }
 
   /// That of the last step is new, others are at most a fifth of a second old: reading it takes as
@@ -166,12 +232,15 @@ public final class TrainingRun {
         step: trainer.step, loss: result.loss, perplexity: result.perplexity,
         bitsPerByte: result.bitsPerByte, tokenCount: result.tokenCount, isBest: isBest),
       sample: try sample())
+    // By time, this one waits for its turn as well. If the step was saved before it was evaluated,
+    // it doesn't: a kill would have it evaluated and recorded once more.
+    if case .seconds = options.saveEvery, !isSaveDue, lastSaved != trainer.step { return }
     try save()
   }
 
   private func save() throws {
     try save(to: options.lastPath)
-    lastSaved = trainer.step
+    (lastSaved, savedAt) = (trainer.step, clock.now())
   }
 
   private func save(to path: String) throws {

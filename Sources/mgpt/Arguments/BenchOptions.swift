@@ -11,6 +11,8 @@ struct BenchOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var filter: String?
   /// The first shape of each benchmark and fewer samples.
   var quick = false
+  /// Print a block of text for an issue instead.
+  var report = false
   // All
   var json = false
   var threads: Int?
@@ -72,6 +74,7 @@ extension BenchOptions {
       "mgpt bench train --layers 6 --embed-dim 384 --heads 6 --context 256",
       "mgpt bench train --preset small --profile --trace trace.json",
       "mgpt bench generate --preset gpt2 --format int8 --format int4",
+      "mgpt bench --report",
       "mgpt bench generate --model best-int8.safetensors --threads 2 --json",
     ]
   }
@@ -96,6 +99,9 @@ extension BenchOptions {
         "filter", "NAME", .name("a part of a name"), into: \.filter, default: "everything",
         example: "matmul", help: "Measure only what has NAME in its name"),
       .flag("quick", into: \.quick, help: "Fewer shapes and repetitions"),
+      .flag(
+        "report", into: \.report,
+        help: "Print the machine and a few figures instead, as text to paste into an issue"),
     ]
   }
 
@@ -196,6 +202,10 @@ extension BenchOptions {
         command: "bench \(subject.rawValue)", found: "--\(name)", suggestion: nil,
         owners: owners.map { "bench \($0.rawValue)" })
     }
+    for (name, isGiven) in [("filter", filter != nil), ("quick", quick)] where report && isGiven {
+      throw .unknownOption(
+        command: "bench --report", found: "--\(name)", suggestion: nil, owners: ["bench kernels"])
+    }
   }
 
   /// The options that describe a model and were given.
@@ -212,7 +222,9 @@ extension BenchOptions {
 
   /// The options that not all subjects have: whether they were given, and who has them.
   private var owned: [(name: String, isGiven: Bool, owners: [BenchSubject])] {
-    let kernels: [(String, Bool)] = [("filter", filter != nil), ("quick", quick)]
+    let kernels: [(String, Bool)] = [
+      ("filter", filter != nil), ("quick", quick), ("report", report),
+    ]
     let train: [(String, Bool)] = [
       ("batch-size", batchSize != nil), ("grad-accum", gradAccum != nil),
       ("optimizer", optimizer != nil), ("optimizer-state", optimizerState != nil),

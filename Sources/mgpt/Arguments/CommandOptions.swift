@@ -99,14 +99,15 @@ extension CommandOptions {
 
 /// Options that choose the number of threads.
 protocol ThreadedOptions: CommandOptions {
-  /// Worker threads; nil for one per core.
+  /// Worker threads; nil for one per fast core.
   var threads: Int? { get set }
 }
 
 extension Option where Root: ThreadedOptions {
   static var threads: Option {
     .value(
-      "threads", "N", .integer(1...256), into: \.threads, default: "one per core", example: "4",
+      "threads", "N", .integer(1...256), into: \.threads, default: "one per fast core",
+      example: "4",
       help: "Worker threads. The results are the same for any number")
   }
 }

@@ -85,9 +85,10 @@ extension TrainOptions {
         example: "200", help: "Steps between evaluations (0 = at the end only)"
       ).named(suggestedFor: ["eval-interval"]),
       .value(
-        "save-every", "N", .integer(0...1_000_000_000), into: \.saveEvery,
-        default: "at each evaluation", example: "200",
-        help: "Steps between checkpoints (0 = at the end only)"
+        "save-every", "N|TIME", .saveInterval, into: \.saveEvery,
+        default: "at each evaluation", example: "10m",
+        help: "Steps between checkpoints, beside those of evaluations, or the time (90s, 10m, 2h) "
+          + "from one to the next"
       ).named(suggestedFor: ["save-interval", "checkpoint-every"]),
       .value(
         "log-every", "N", .integer(1...1_000_000_000), into: \.logEvery, default: "by steps",
@@ -97,6 +98,10 @@ extension TrainOptions {
         "sample-tokens", "N", .integer(0...1_000_000), into: \.sampleTokens,
         help: "Length of the text sample at each evaluation (0 = none)"),
       .flag("plan", into: \.plan, help: "Print parameters, memory and time, then stop"),
+      .value(
+        "max-temp", "C", .real(.including(40), .including(110)), into: \.maxTemp, default: "none",
+        example: "75", help: "Pause above this temperature of the processor, to go on 5 °C below"
+      ).named(suggestedFor: ["max-temperature", "temp-limit"]),
       .flag("profile", into: \.profile, help: "Time each operation; write a trace for Perfetto"),
       .json(help: "Print one JSON object per log line and evaluation"),
       .flag("quiet", into: \.quiet, help: "Print nothing but errors")

@@ -1,6 +1,8 @@
 // The options of `mgpt train`. A setting that a family, a preset or a resumed checkpoint can decide
 // is optional here: nil means that the person did not say. Not here: the defaults that follow then.
 
+import MicroGPT
+
 /// What `mgpt train` was asked to do.
 struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   // Data and files
@@ -72,11 +74,13 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   // Progress
   /// Steps between evaluations; 0 evaluates at the end only.
   var evalEvery: Int?
-  /// Steps between saved checkpoints; 0 saves at the end only.
-  var saveEvery: Int?
+  /// Between saved checkpoints.
+  var saveEvery: SaveInterval?
   var logEvery: Int?
   /// Tokens of the text sample at each evaluation; 0 prints none.
   var sampleTokens = 100
+  /// Degrees Celsius above which the run pauses.
+  var maxTemp: Double?
   /// Print the memory plan and stop.
   var plan = false
   /// Record the time of every operation.

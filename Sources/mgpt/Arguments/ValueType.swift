@@ -1,6 +1,8 @@
 // What a value on the command line may be: how it is read, how it is described to a person, and
 // what a shell can offer while it is typed. Not here: which option takes which value.
 
+import MicroGPT
+
 /// What a shell offers when it completes a value.
 enum Completion: Equatable, Sendable {
   /// Nothing can be offered for a number.
@@ -37,6 +39,31 @@ extension ValueType where Value: FixedWidthInteger {
           return nil
         }
         return value
+      })
+  }
+}
+
+extension ValueType where Value == SaveInterval {
+  /// A number of steps, or a time in seconds, minutes or hours.
+  static var saveInterval: ValueType {
+    ValueType(
+      expectation: "a whole number of steps from 0 to 1000000000, or a time such as 90s, 10m or 2h",
+      completion: .number,
+      format: { interval in
+        switch interval {
+        case .steps(let count): "\(count)"
+        case .seconds(let count): "\(count)s"
+        }
+      },
+      parse: { text in
+        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
+        if let unit = text.last.flatMap({ units[$0] }) {
+          guard let count = Int(text.dropLast()), (1...1_000_000).contains(count) else {
+            return nil
+          }
+          return .seconds(count * unit)
+        }
+        return ValueType<Int>.integer(0...1_000_000_000).parse(text).map { .steps($0) }
       })
   }
 }

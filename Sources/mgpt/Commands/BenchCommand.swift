@@ -7,7 +7,8 @@ import MicroGPT
 /// Measures as asked; returns the code to exit with.
 func runBench(_ asked: BenchOptions) throws -> Int32 {
   try asked.checkSubject()
-  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  if asked.report { return try benchReport(asked) }
+  let compute = try makeCompute(threads: asked.threads)
   switch asked.subject {
   case .kernels: try benchKernels(asked, compute)
   case .train: try benchTraining(asked, compute)

@@ -65,7 +65,7 @@ private func namesPath() throws -> String {
 private func affordableSteps(_ train: TrainOptions, seconds: Double) throws -> Int {
   var trial = train
   trial.steps = 100
-  let compute = try Compute(threadCount: train.threads ?? SystemInfo.processorCount)
+  let compute = try makeCompute(threads: train.threads)
   let setup = try TrainSetup(trial, compute: compute)
   let trainer = try Trainer(
     model: setup.makeModel(), configuration: setup.configuration, training: setup.corpus.training,

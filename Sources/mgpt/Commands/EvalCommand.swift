@@ -10,7 +10,7 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
     throw SetupError.missing(flag: "--data", why: "name a text to evaluate on")
   }
   let split = try evaluationSplit(saved, path)
-  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  let compute = try makeCompute(threads: asked.threads)
   Signals.install()
   guard let result = try evaluate(asked, saved, split, compute) else {
     return 128 + (Signals.received ?? 0)

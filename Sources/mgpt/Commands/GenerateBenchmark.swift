@@ -68,7 +68,7 @@ private func json(
 // MARK: - Models
 
 /// The checkpoints to measure, made when they are wanted, in the folder for temporary files.
-private final class BenchmarkFiles {
+final class BenchmarkFiles {
   let configuration: ModelConfiguration
   let formats: [BenchFormat]
   private let compute: Compute

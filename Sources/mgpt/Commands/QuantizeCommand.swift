@@ -11,7 +11,7 @@ func runQuantize(_ asked: QuantizeOptions) throws -> Int32 {
   let saved = try ModelFile(path: model, for: .inference)
   // Before the work, so that a bad text costs nothing.
   let split = try asked.data.map { try evaluationSplit(saved, $0) }
-  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  let compute = try makeCompute(threads: asked.threads)
   Signals.install()
   let shows = Terminal.error.isTerminal
   let reports = try Quantizer(compute: compute).quantize(saved, to: target, path: output) {
@@ -42,7 +42,7 @@ func runQuantize(_ asked: QuantizeOptions) throws -> Int32 {
 func runDequantize(_ asked: DequantizeOptions) throws -> Int32 {
   let (model, output) = try modelAndOutput(asked.model, asked.output, force: asked.force)
   let saved = try ModelFile(path: model, for: .inference)
-  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  let compute = try makeCompute(threads: asked.threads)
   try Quantizer(compute: compute).dequantize(saved, path: output)
   Terminal.output.write("\(output): \(Format.bytes(try weightBytes(output))) in float32\n")
   return 0

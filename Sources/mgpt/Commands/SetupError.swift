@@ -14,6 +14,7 @@ enum SetupError: UserFacingError, Equatable {
   case notAFolder(folder: String, file: String)
   case outputExists(path: String)
   case sameFile(path: String)
+  case noTemperature
   case notText(path: String, byte: UInt8, offset: Int)
   case sizeOfModel(option: String, path: String)
   case otherFormat(found: String, expected: String, path: String)
@@ -25,6 +26,7 @@ enum SetupError: UserFacingError, Equatable {
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
     case .notText, .otherFormat: .data
+    case .noTemperature: .unavailable
     }
   }
 
@@ -57,6 +59,9 @@ enum SetupError: UserFacingError, Equatable {
       "\(path) exists already. Use another --out, or --force to replace it."
     case .sameFile(let path):
       "--out names the model itself. Found \(path) twice, expected another file."
+    case .noTemperature:
+      "--max-temp needs a temperature sensor. Found none that answers below /sys/class/thermal, "
+        + "expected thermal_zone0/temp or another zone's. Leave --max-temp out."
     case .sizeOfModel(let option, let path):
       "\(option) describes random weights. Found also --model \(path), expected one of the two. Leave "
         + "\(option) out to measure that model."

@@ -5,9 +5,12 @@ import MicroGPT
 
 /// Trains as asked; returns the code to exit with.
 func runTrain(_ asked: TrainOptions) throws -> Int32 {
-  let compute = try Compute(threadCount: asked.threads ?? SystemInfo.processorCount)
+  let sensors = MachineSensors()
+  if asked.maxTemp != nil && !sensors.hasTemperature { throw SetupError.noTemperature }
+  let processors = Processors()
+  let compute = try makeCompute(threads: asked.threads, processors)
   let setup = try TrainSetup(asked, compute: compute)
-  let words = TrainWords(setup: setup, compute: compute)
+  let words = TrainWords(setup: setup, compute: compute, processors: processors)
   if asked.plan {
     Terminal.output.write(try words.plan())
     return 0
@@ -25,7 +28,8 @@ func runTrain(_ asked: TrainOptions) throws -> Int32 {
   }
   let run = try TrainingRun(
     trainer: trainer, validation: setup.corpus.validation, tokenizer: setup.tokenizer,
-    layout: setup.corpus.layout, options: options, progress: progress, compute: compute)
+    layout: setup.corpus.layout, options: options, progress: progress, compute: compute,
+    sensors: sensors)
   try makeWritableFolder(setup.folder, for: setup.options.lastPath)
   // `--json` owns standard output; words for people then go to standard error.
   let terminal = asked.json ? Terminal.error : Terminal.output

@@ -191,7 +191,8 @@ extension TrainSetup {
     let steps = configuration.steps
     options.evaluateEvery =
       asked.evalEvery ?? saved?.evaluateEvery ?? Recipe.evaluateEvery(of: steps)
-    options.saveEvery = asked.saveEvery ?? saved?.saveEvery ?? 0
+    options.saveEvery = asked.saveEvery ?? saved?.saveEvery ?? .steps(0)
+    options.maximumCelsius = asked.maxTemp
     options.sampleTokens = asked.sampleTokens
     logEvery = asked.logEvery ?? max(1, steps / 200)
   }
@@ -201,17 +202,20 @@ extension TrainSetup {
     _ model: ModelConfiguration, _ recipe: TrainingConfiguration, tokenCount: Int,
     _ asked: TrainOptions, _ compute: Compute
   ) throws -> MemoryEstimate {
-    let available = SystemInfo.availableMemoryByteCount
+    let supply = MemorySupply()
+    let available = supply.byteCount
     let least = MemoryEstimate.leastByteCount(model, recipe)
     // Beyond 2^58 bytes nothing can be planned, whatever was asked for.
     let limit = asked.force || asked.plan ? 0x1p58 : available.map { Double($0) } ?? 0x1p58
     if least > limit {
-      throw MemoryError.doesNotFit(needed: Int(min(least, 0x1p62)), available: available ?? 0)
+      throw MemoryError.doesNotFit(
+        needed: Int(min(least, 0x1p62)), available: available ?? 0, note: supply.note)
     }
     let estimate = MemoryEstimate(
       model, recipe, tokenCount: tokenCount, samples: asked.sampleTokens > 0, compute: compute)
     if !asked.force, !asked.plan, let available, estimate.byteCount > available {
-      throw MemoryError.doesNotFit(needed: estimate.byteCount, available: available)
+      throw MemoryError.doesNotFit(
+        needed: estimate.byteCount, available: available, note: supply.note)
     }
     return estimate
   }

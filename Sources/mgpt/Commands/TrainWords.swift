@@ -7,6 +7,7 @@ import MicroGPT
 struct TrainWords {
   let setup: TrainSetup
   let compute: Compute
+  let processors: Processors
 
   /// The model in one line.
   var model: String {
@@ -22,11 +23,17 @@ struct TrainWords {
       "model    \(model)", "data     \(data)", "tokens   \(tokens)", "run      \(run)",
     ]
     lines.append(
-      "machine  \(counted(compute.threadCount, "thread")), \(compute.backEnd), measured peak "
-        + "\(Format.fixed(peak / 1e9, decimals: 0)) GFLOP/s")
+      "machine  \(MachineWords.threads(compute.threadCount, on: processors)), \(compute.backEnd), "
+        + (processors.governor.map { "governor \($0), " } ?? "")
+        + "measured peak \(Format.fixed(peak / 1e9, decimals: 0)) GFLOP/s")
     lines.append("memory   \(memory)")
     lines.append("time     \(time(trainer))")
-    lines += setup.notes.map { "note     \($0)" }
+    lines += (setup.notes + [MachineWords.hint(processors)].compactMap { $0 })
+      .map { "note     \($0)" }
+    if let limit = setup.options.maximumCelsius {
+      lines.append(
+        "cooling  pauses above \(Format.fixed(limit, decimals: 0)) °C, goes on 5 °C below")
+    }
     if let path = setup.resumed?.path {
       lines.append("resumed  \(path), after step \(trainer.step)")
     }
@@ -64,8 +71,10 @@ struct TrainWords {
   }
 
   private var memory: String {
-    "\(Format.bytes(setup.estimate.byteCount)) needed"
-      + (SystemInfo.availableMemoryByteCount.map { ", \(Format.bytes($0)) available" } ?? "")
+    let supply = MemorySupply()
+    return "\(Format.bytes(setup.estimate.byteCount)) needed"
+      + (supply.byteCount.map { ", \(Format.bytes($0)) available" } ?? "")
+      + (supply.note.isEmpty ? "" : " (\(supply.note))")
   }
 
   private func time(_ trainer: Trainer) -> String {

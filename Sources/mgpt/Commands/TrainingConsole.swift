@@ -60,11 +60,15 @@ final class TrainingConsole: TrainingObserver {
     }
   }
 
+  func didCool(_ report: CoolingReport) {
+    if !quiet && !json { display.show(report, at: SystemInfo.seconds) }
+  }
+
   func didEvaluate(_ report: EvaluationReport, sample: String?) throws {
     try record(
       MetricsRecord(
         report, peakResidentByteCount: lastStep?.peakResidentByteCount,
-        elapsedSeconds: lastStep?.elapsedSeconds))
+        elapsedSeconds: lastStep?.elapsedSeconds, machine: lastStep?.machine ?? MachineState()))
     if quiet || json { return }
     display.show(report)
     if let sample { display.show(lasting: indented(sample)) }

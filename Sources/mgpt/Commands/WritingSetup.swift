@@ -22,7 +22,7 @@ extension WritingOptions {
   func generator(_ saved: ModelFile) throws -> TextGenerator {
     try TextGenerator(
       model: saved.model, tokenizer: saved.tokenizer,
-      compute: Compute(threadCount: threads ?? SystemInfo.processorCount), cache: keyValueCache)
+      compute: makeCompute(threads: threads), cache: keyValueCache)
   }
 }
 

@@ -19,6 +19,10 @@ struct MetricsRecord: Equatable, Sendable {
   var peakResidentByteCount: Int?
   /// Seconds since this process began training; starts again from 0 after a resume.
   var elapsedSeconds: Double?
+  /// What the sensors said, at most a second before.
+  var machine = MachineState()
+  /// Seconds of `elapsedSeconds` in which the run paused to cool.
+  var pausedSeconds: Double?
 
   /// The record of a training step.
   init(_ report: StepReport) {
@@ -30,12 +34,13 @@ struct MetricsRecord: Equatable, Sendable {
     gradientNorm = report.gradientNorm
     peakResidentByteCount = report.peakResidentByteCount
     elapsedSeconds = report.elapsedSeconds
+    (machine, pausedSeconds) = (report.machine, report.pausedSeconds)
   }
 
   /// The record of an evaluation, with the machine's state where the caller knows it.
   init(
     _ evaluation: EvaluationReport, peakResidentByteCount: Int? = nil,
-    elapsedSeconds: Double? = nil
+    elapsedSeconds: Double? = nil, machine: MachineState = MachineState()
   ) {
     step = evaluation.step
     validationLoss = evaluation.loss
@@ -43,6 +48,7 @@ struct MetricsRecord: Equatable, Sendable {
     perplexity = evaluation.perplexity
     self.peakResidentByteCount = peakResidentByteCount
     self.elapsedSeconds = elapsedSeconds
+    self.machine = machine
   }
 
   /// Every column in its order, with its value where there is one.
@@ -60,6 +66,10 @@ struct MetricsRecord: Equatable, Sendable {
       ("grad_norm", number(gradientNorm)),
       ("peak_rss_bytes", peakResidentByteCount.map { .integer($0) }),
       ("elapsed_seconds", number(elapsedSeconds)),
+      ("temperature_celsius", number(machine.celsius)),
+      ("clock_mhz", number(machine.megahertz)),
+      ("throttled_bits", machine.throttling.map { .integer(Int($0.rawValue)) }),
+      ("paused_seconds", number(pausedSeconds)),
     ]
   }
 
@@ -81,6 +91,10 @@ struct MetricsRecord: Equatable, Sendable {
 
   /// The first line of the CSV file, without line break.
   static let csvHeader =
+    olderCSVHeader + ",temperature_celsius,clock_mhz,throttled_bits,paused_seconds"
+
+  /// The same of runs from before machines had sensors; lines of theirs lack the fields at the end.
+  static let olderCSVHeader =
     "step,loss,val_loss,bits_per_byte,perplexity,tokens_per_second,step_ms,lr,grad_norm,"
     + "peak_rss_bytes,elapsed_seconds"
 }

@@ -53,10 +53,10 @@ struct MetricsWriter: ~Copyable {
     let (jsonPath, csvPath) = (Self.jsonPath(in: folder), folder + "/metrics.csv")
     if let step {
       try keepLines(ofFile: jsonPath) { line in
-        guard let lineStep = jsonNumbers(inLine: line)?["step"] else { return false }
-        return lineStep <= Double(step)
+        guard let lineStep = jsonNumbers(inLine: line)?["step"] else { return nil }
+        return lineStep <= Double(step) ? Array(line) : nil
       }
-      try keepLines(ofFile: csvPath) { Self.csvStep($0).map { $0 <= step } ?? false }
+      try keepLines(ofFile: csvPath) { Self.csvLine($0, upTo: step) }
     }
     let newJSONFile = try LineFile(path: jsonPath, isNew: step == nil)
     var newCSVFile = try LineFile(path: csvPath, isNew: step == nil)
@@ -75,13 +75,21 @@ struct MetricsWriter: ~Copyable {
   /// Where the JSON lines of a run are.
   static func jsonPath(in folder: String) -> String { folder + "/metrics.jsonl" }
 
-  /// The step of a whole CSV line: below any step for the header, nil for a torn or foreign line.
-  private static func csvStep(_ line: ArraySlice<UInt8>) -> Int? {
-    if line.elementsEqual(MetricsRecord.csvHeader.utf8) { return Int.min }
-    let fields = line.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-    let columnCount = MetricsRecord.csvHeader.utf8.count { $0 == UInt8(ascii: ",") } + 1
-    guard fields.count == columnCount else { return nil }
-    return Int(String(decoding: fields[0], as: UTF8.self))
+  /// A whole CSV line of a step up to `step`, or the header, with today's columns; nil for others
+  /// and for torn or foreign lines.
+  private static func csvLine(_ line: ArraySlice<UInt8>, upTo step: Int) -> [UInt8]? {
+    let comma = UInt8(ascii: ",")
+    func columnCount(_ header: String) -> Int { header.utf8.count { $0 == comma } + 1 }
+    for header in [MetricsRecord.csvHeader, MetricsRecord.olderCSVHeader]
+    where line.elementsEqual(header.utf8) {
+      return Array(MetricsRecord.csvHeader.utf8)
+    }
+    let fields = line.split(separator: comma, omittingEmptySubsequences: false)
+    let missing = columnCount(MetricsRecord.csvHeader) - fields.count
+    guard missing == 0 || fields.count == columnCount(MetricsRecord.olderCSVHeader),
+      let lineStep = Int(String(decoding: fields[0], as: UTF8.self)), lineStep <= step
+    else { return nil }
+    return line + [UInt8](repeating: comma, count: missing)
   }
 }
 
@@ -121,26 +129,26 @@ struct LineFile: ~Copyable {
   }
 }
 
-/// Rewrites the file at `path` with only the whole lines that `isKept` accepts.
+/// Rewrites the file at `path` with what `kept` makes of its whole lines; nil leaves a line out.
 ///
 /// It is written aside, synced and renamed: at any moment the old or the new file is there.
-/// A file that doesn't exist, or of which nothing goes, is left alone.
-private func keepLines(ofFile path: String, _ isKept: (ArraySlice<UInt8>) -> Bool)
+/// A file that doesn't exist, or in which nothing changes, is left alone.
+private func keepLines(ofFile path: String, _ kept: (ArraySlice<UInt8>) -> [UInt8]?)
   throws(MetricsError)
 {
   guard let bytes = try readIfPresent(path) else { return }
-  var kept: [UInt8] = []
-  kept.reserveCapacity(bytes.count)
+  var new: [UInt8] = []
+  new.reserveCapacity(bytes.count)
   forEachWholeLine(of: bytes) { line in
-    if isKept(line) { kept += bytes[line.startIndex...line.endIndex] }
+    if let line = kept(line) { new += line + [UInt8(ascii: "\n")] }
   }
-  if kept.count == bytes.count { return }
+  if new == bytes { return }
   let aside = path + ".partial"
   let descriptor = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   guard descriptor >= 0 else {
     throw .cannotCreate(path: aside, reason: describe(systemError: errno))
   }
-  var failure = kept.withUnsafeBytes { SystemInfo.writeAll($0, to: descriptor) }
+  var failure = new.withUnsafeBytes { SystemInfo.writeAll($0, to: descriptor) }
   if failure == 0, fsync(descriptor) != 0 { failure = errno }
   close(descriptor)
   if failure == 0, rename(aside, path) != 0 { failure = errno }

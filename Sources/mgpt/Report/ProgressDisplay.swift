@@ -20,6 +20,7 @@ struct ProgressDisplay {
   private var totalSteps = 0
   private var lastDrawn = -Double.infinity
   private var drawnStep: Int?
+  private var isCooling = false
 
   /// Seconds between two redraws: ten a second look continuous and cost nothing.
   private static let redrawInterval = 0.1
@@ -59,6 +60,18 @@ struct ProgressDisplay {
     }
   }
 
+  /// Shows a pause: in the live line while it lasts, or as a line at its beginning and its end.
+  mutating func show(_ cooling: CoolingReport, at now: Double) {
+    if style.isLive {
+      if cooling.isOver || now - lastDrawn < Self.redrawInterval { return }
+      write("\r" + ProgressLine.cooling(cooling, width: width() - 1, style: style) + "\u{1B}[J\r")
+      lastDrawn = now
+    } else if cooling.isOver || !isCooling {
+      write(ProgressLine.plain(cooling) + "\n")
+    }
+    isCooling = !cooling.isOver
+  }
+
   /// Prints an evaluation as a lasting line above the live line.
   mutating func show(_ evaluation: EvaluationReport) {
     let columns = style.isLive ? width() - 1 : Int.max
@@ -76,6 +89,8 @@ struct ProgressDisplay {
 
   /// Ends the live line so that it stays, showing the last step; call it once, at the end.
   mutating func finish() {
+    if isCooling && style.isLive { write(Self.erase) }
+    isCooling = false
     guard let progress else { return }
     if style.isLive {
       write(liveLine(progress) + "\n")

@@ -44,23 +44,28 @@ struct Progress: Equatable, Sendable {
 /// The lines themselves.
 enum ProgressLine {
   /// The live line, at most `width` columns wide: fields are dropped until it fits, the least
-  /// important first (memory, share of peak, the step's own loss, learning rate, bar, throughput).
+  /// important first (memory, share of peak, temperature and clock, the step's own loss, learning
+  /// rate, bar, throughput, time left, what slows the machine down).
   static func live(_ progress: Progress, width: Int, style: ProgressStyle) -> String {
     let report = progress.report
     var fields = [
       stepField(report.step, of: report.totalSteps),
       Field(before: "loss ", Format.loss(progress.smoothedLoss), rank: 1),
-      Field(before: "now ", Format.loss(report.loss), rank: 6),
-      Field(before: "lr ", Format.padded(Format.scientific(report.learningRate), to: 7), rank: 5),
-      Field(Format.padded(Format.rate(report.tokensPerSecond), to: 6), after: " tok/s", rank: 3),
+      Field(before: "now ", Format.loss(report.loss), rank: 7),
+      Field(before: "lr ", Format.padded(Format.scientific(report.learningRate), to: 7), rank: 6),
+      Field(Format.padded(Format.rate(report.tokensPerSecond), to: 6), after: " tok/s", rank: 4),
     ]
     if let share = report.shareOfPeak {
-      fields.append(Field(Format.padded(Format.percent(share), to: 3), after: " of peak", rank: 7))
+      fields.append(Field(Format.padded(Format.percent(share), to: 3), after: " of peak", rank: 9))
     }
     if let seconds = progress.secondsLeft {
-      fields.append(Field(Format.padded(Format.duration(seconds), to: 6), after: " left", rank: 2))
+      fields.append(Field(Format.padded(Format.duration(seconds), to: 6), after: " left", rank: 3))
     }
-    fields.append(Field(Format.bytes(report.peakResidentByteCount), rank: 8))
+    if let sensors = sensors(report.machine, degree: style.usesUnicode ? "°C" : "C") {
+      fields.append(Field(sensors, rank: 8))
+    }
+    if let warning = report.machine.warning { fields.append(Field(warning, rank: 2)) }
+    fields.append(Field(Format.bytes(report.peakResidentByteCount), rank: 10))
     let bar = Bar(share: Double(report.step) / Double(max(1, report.totalSteps)))
     return fit(fields, bar: bar, width: width, style: style)
   }
@@ -76,7 +81,42 @@ enum ProgressLine {
       + "  \(Format.rate(report.tokensPerSecond)) tok/s"
     if let share = report.shareOfPeak { line += "  \(Format.percent(share)) of peak" }
     if let seconds = progress.secondsLeft { line += "  \(Format.duration(seconds)) left" }
+    if let sensors = sensors(report.machine, degree: "°C") { line += "  \(sensors)" }
+    if let warning = report.machine.warning { line += "  \(warning)" }
     return line + "  \(Format.bytes(report.peakResidentByteCount))"
+  }
+
+  /// "61 °C 2.4 GHz"; nil without either.
+  private static func sensors(_ machine: MachineState, degree: String) -> String? {
+    let facts = [
+      machine.celsius.map { Format.fixed($0, decimals: 0) + " \(degree)" },
+      machine.megahertz.map { Format.fixed($0 / 1000, decimals: 1) + " GHz" },
+    ].compactMap { $0 }
+    return facts.isEmpty ? nil : facts.joined(separator: " ")
+  }
+
+  /// The live line of a pause; fields are dropped from the end where it doesn't fit.
+  static func cooling(_ report: CoolingReport, width: Int, style: ProgressStyle) -> String {
+    let degree = style.usesUnicode ? " °C" : " C"
+    return fit(
+      [
+        stepField(report.step, of: report.totalSteps),
+        Field(before: "paused at ", Format.fixed(report.celsius, decimals: 0) + degree, rank: 1),
+        Field(
+          before: "goes on at ", Format.fixed(report.goal, decimals: 0) + degree, rank: 2),
+        Field(Format.duration(report.seconds.rounded()), rank: 3),
+      ], bar: nil, width: width, style: style)
+  }
+
+  /// The line of a pause for a log file, at its beginning and at its end.
+  static func plain(_ report: CoolingReport) -> String {
+    let (celsius, goal) = (report.celsius, report.goal)
+    return "step \(paddedStep(report.step, of: report.totalSteps))  "
+      + (report.isOver
+        ? "goes on at \(Format.fixed(celsius, decimals: 0)) °C after "
+          + Format.duration(report.seconds.rounded())
+        : "paused at \(Format.fixed(celsius, decimals: 0)) °C to cool to "
+          + "\(Format.fixed(goal, decimals: 0)) °C")
   }
 
   /// The lasting line of an evaluation; fields are dropped from the end where it doesn't fit.
@@ -155,7 +195,7 @@ private struct Field {
 
 /// The bar: ▕█████▌    ▏ or [#####     ].
 private struct Bar {
-  static let rank = 4
+  static let rank = 5
   static let narrowest = 10
   static let widest = 34
 

@@ -104,11 +104,4 @@ import Testing
     #expect(machine.json["back_end"]?.stringValue == "scalar")
     #expect(machine.json["governor"] != nil)
   }
-
-  @Test func systemFiles() {
-    #expect(readSystemLine("/nonexistent") == nil)
-    #expect(readSystemLine("/dev/null") == nil)
-    #expect(readSystemLine("/") == nil)
-    #expect(readSystemLine(#filePath)?.hasPrefix("// The rule of the roofline") == true)
-  }
 }

@@ -44,7 +44,7 @@ private final class Watcher: TrainingObserver {
 
   private func options(_ run: SmallRun, _ folder: TemporaryFolder) -> RunOptions {
     var options = run.options(folder)
-    (options.evaluateEvery, options.saveEvery) = (3, 4)
+    (options.evaluateEvery, options.saveEvery) = (3, .steps(4))
     return options
   }
 
