@@ -48,13 +48,19 @@ final class SequenceRunner {
   private(set) var computedCount = 0
 
   /// Most tokens computed at once: enough for full matrix tiles, little memory.
-  static let prefillChunk = 512
+  ///
+  /// Matrices in float32 are packed anew for each chunk. On GPT-2 124 M, two cores of an AMD EPYC
+  /// (Zen 4), 512 tokens at once took 0.95 of the time of 256 twice, and 10 MB more.
+  static func prefillChunk(_ model: GPT) -> Int {
+    let isQuantized = model.matrices?.matrices.contains { $0.elementType != .float32 } == true
+    return isQuantized ? 256 : 512
+  }
 
   /// Prepares the graphs that no token may wait for; *throws* if memory lacks.
   init(model: GPT, compute: Compute) throws {
     self.model = model
     self.compute = compute
-    chunkLength = min(SequenceRunner.prefillChunk, model.configuration.contextLength)
+    chunkLength = min(SequenceRunner.prefillChunk(model), model.configuration.contextLength)
     single = try CachedGraph(model, compute, sequenceCount: 1, count: 1)
     var left = restarts ? keptAfterSlide : 0
     while left > 0 {

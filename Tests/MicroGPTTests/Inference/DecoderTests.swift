@@ -138,7 +138,7 @@ import Testing
     logits.indices.max { logits[$0] < logits[$1] }
   }
 
-  /// Prefill works in chunks of 256 tokens.
+  /// Prefill works in chunks of 512 tokens.
   @Test func chunksOfPrefill() throws {
     let small = try SmallGenerator("modern", context: 600)
     let tokens = randomTokens(small, 520, seed: 10)
