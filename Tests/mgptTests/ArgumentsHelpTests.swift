@@ -51,6 +51,8 @@ import Testing
         --data FILE             UTF-8 text, measured from its first byte to its last
                                 (required)
         --batch-size N          Sequences per forward pass [default: as in training]
+        --kv-cache FORMAT       Decode token by token, from keys and values in this
+                                format: f32, f16 or int8 [default: no cache]
         --threads N             Worker threads. The results are the same for any
                                 number [default: one per fast core]
         --json                  Print loss, perplexity, bits_per_byte and tokens as

@@ -63,7 +63,7 @@ struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions {
           .value(
             "kv-cache", "FORMAT", .choice, into: \.keyValueCache, default: "no cache",
             example: "int8",
-            help: "Decode token by token, keys and values stored like this: what generation loses"),
+            help: "Decode token by token, from keys and values in this format"),
           .threads,
           .json(help: "Print loss, perplexity, bits_per_byte and tokens as JSON"),
         ])
