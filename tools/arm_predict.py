@@ -1,0 +1,2 @@
+def section(root, cycles): return ""
+def self_test(root): return []
