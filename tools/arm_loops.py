@@ -1,5 +1,5 @@
-"""Loops of AArch64 functions, from the text of llvm-objdump: by control flow, so that no line number
-is written down anywhere. Not here: what the loops cost (arm_report.py).
+"""Loops of AArch64 functions, from the text of llvm-objdump: by control flow, so that no line
+number is written down anywhere. Not here: what the loops cost (arm_report.py).
 
 A loop is what lies between the target of a jump backwards, which dominates the jump, and the jump;
 an innermost one holds no other. Its hot path is the way round that has the most instructions of

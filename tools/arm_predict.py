@@ -1,5 +1,5 @@
-"""Tokens per second on a Raspberry Pi 5, from the cycles of the hot loops (arm_report.py): one plain
-sum of times, every assumption of which is printed with it. Not here: the cycles.
+"""Tokens per second on a Raspberry Pi 5, from the cycles of the hot loops (arm_report.py): one
+plain sum of times, every assumption of which is printed with it. Not here: the cycles.
 
 A part of a step takes the longer of two times: its cycles on all cores, or its bytes at the rate of
 the memory they fit into. The parts are added: nothing overlaps.
@@ -104,8 +104,9 @@ class Machine:
         rate = self.per_cycle("product_add", FMLA_LANES)
         exponentials = tokens * shape.layers * shape.heads * shape.context / 2
         each = self.cycles["softmax_f32"][0] / FMLA_LANES
-        return self.seconds(
-            products * (3.5 if backward else 1) / rate + exponentials * (2 if backward else 1) * each)
+        if backward:  # of the whole step: seven products for two, each exponential twice
+            products, exponentials = 3.5 * products, 2 * exponentials
+        return self.seconds(products / rate + exponentials * each)
 
     def elementwise(self, shape, tokens, backward):
         """Norms, rope, activation, residual sums: bound by memory."""
@@ -138,8 +139,10 @@ class Machine:
     def prefill(self, shape, weight_format):
         """Seconds of one prompt as long as the context."""
         symbol, lanes = {
-            "float32": ("gemm_block_f32", FMLA_LANES), "int8": ("gemm_block_q8", SDOT_LANES),
-            "int4": ("gemm_block_q8b", SDOT_LANES)}[weight_format]
+            "float32": ("gemm_block_f32", FMLA_LANES),
+            "int8": ("gemm_block_q8", SDOT_LANES),
+            "int4": ("gemm_block_q8b", SDOT_LANES),
+        }[weight_format]
         tokens = shape.context
         return (self.product(tokens * shape.weights, symbol, lanes)
                 + self.attention(shape, tokens, False) + self.elementwise(shape, tokens, False)
@@ -163,16 +166,31 @@ def figure(value):
     return f"{rounded:.0f}" if rounded >= 10 else f"{rounded:.1f}" if rounded >= 1 else f"{rounded:g}"
 
 
+INTRODUCTION = """## Predicted for a Raspberry Pi 5
+
+Tokens per second with four threads, in float32 where no other format is named. Two digits: the sum
+below leaves out more than that. Sizes are those of the presets (`mgpt bench train --preset NAME`),
+the vocabulary has 65 tokens in all of them; training with the family's own optimizer. Memory is not
+looked at: the largest ones don't fit.
+
+| preset | weights | step, ms | training | prefill float32 | int8 | int4 | decode float32 | int8 | int4 |
+"""
+
+ARITHMETIC = """
+A part takes the longer of its cycles on all cores and its bytes; parts are added. Products: the
+tile's rate times *blocking*. Attention: causal, half of T keys each, two products forward and five
+backward, an exponential per pair, twice in a step. Backward has twice the products of forward.
+Decoding: half the context in a float32 cache; weights and cache come from the third level if both
+fit there. Prefill: a prompt as long as the context, the head for every token. What a Pi shows first
+to be wrong is probably *l3 rate*, *barrier* and, in training, *passes*. The cache behaviour is
+that of products and of decoding as measured on Zen 4 (*blocking*, *streaming*), not of a Pi.
+"""
+
+
 def section(root, cycles):
     """The predictions as Markdown."""
     machine = Machine(cycles)
-    lines = ["## Predicted for a Raspberry Pi 5", ""]
-    lines += [
-        "Tokens per second, four threads, float32 but where another format is named. Two digits: the sum below leaves out more",
-        "than that. Sizes are those of the presets (`mgpt train --preset NAME`); training with the family's own optimizer.", ""]
-    lines += [
-        "| preset | weights | step, ms | training | prefill float32 | int8 | int4 | decode float32 | int8 | int4 |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [INTRODUCTION + "| --- " * 10 + "|"]
     for shape in presets(root):
         step = machine.training_step(shape)
         cells = [shape.name, f"{shape.weights / 1e6:.3g} M", figure(step * 1e3)]
@@ -180,18 +198,14 @@ def section(root, cycles):
         cells += [figure(shape.context / machine.prefill(shape, f)) for f in BYTES]
         cells += [figure(1 / machine.decode(shape, f)) for f in BYTES]
         lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", "Beside them in `mgpt bench --report`, by the names of its JSON:", "", "```"]
+    lines += ["", "The figures of `mgpt bench --report`, by the names of its JSON:", "", "```"]
     lines += [f"{name:36} {figure(value):>9}" for name, value in report_figures(root, machine)]
-    lines += ["```", "", "What is assumed (`tools/arm_predict.py`; change it there and run `make arm-report` again):", "",
-              "| | value | from |", "| --- | --- | --- |"]
+    lines += ["```", "", "Assumed (`ASSUMPTIONS` of `tools/arm_predict.py`):", ""]
+    lines += ["| | value | from |", "| --- | --- | --- |"]
     for name, (value, unit, source) in ASSUMPTIONS.items():
-        lines.append(f"| {name.replace('_', ' ')} | {value:g} {unit} | {source} |".replace("  |", " |"))
-    lines += ["", "A part takes the longer of its cycles on all cores and its bytes; parts are added. Products: the tile's rate times",
-              "*blocking*. Attention: causal, half of T keys each, two products forward and five backward, an exponential per pair. Backward",
-              "has twice the products of forward. Decoding: half the context in a float32 cache; weights and cache come from the third level if",
-              "both fit there. Prefill: a prompt as long as the context, the head for every token. What a Pi shows first to be wrong is",
-              "probably *l3 rate*, *barrier* and, in training, *passes*. Nothing here was measured on a Pi or under QEMU."]
-    return "\n".join(lines) + "\n"
+        shown = f"{value:g} {unit}".strip()
+        lines.append(f"| {name.replace('_', ' ')} | {shown} | {source} |")
+    return "\n".join(lines) + "\n" + ARITHMETIC
 
 
 def report_figures(root, machine):
@@ -223,7 +237,8 @@ def self_test(root):
     expected = 1 / (VALUE["scaling"] * VALUE["blocking"])
     if abs(seconds - expected) > 1e-9:
         faults.append(f"a second of products: found {seconds} s, expected {expected} s.")
-    for value, text in ((1234.5, "1200"), (0.456, "0.46"), (9.96, "10"), (0.0161, "0.016"), (153.6, "150"), (8.23, "8.2")):
+    shown = {1234.5: "1200", 0.456: "0.46", 9.96: "10", 0.0161: "0.016", 153.6: "150", 8.23: "8.2"}
+    for value, text in shown.items():
         if figure(value) != text:
             faults.append(f"figure({value}): found {figure(value)}, expected {text}.")
     return faults
