@@ -163,7 +163,9 @@ class Machine:
 def figure(value):
     """Two significant digits: more would promise too much."""
     rounded = float(f"{value:.1e}")
-    return f"{rounded:.0f}" if rounded >= 10 else f"{rounded:.1f}" if rounded >= 1 else f"{rounded:g}"
+    if rounded >= 10:
+        return f"{rounded:.0f}"
+    return f"{rounded:.1f}" if rounded >= 1 else f"{rounded:g}"
 
 
 INTRODUCTION = """## Predicted for a Raspberry Pi 5
@@ -173,8 +175,9 @@ below leaves out more than that. Sizes are those of the presets (`mgpt bench tra
 the vocabulary has 65 tokens in all of them; training with the family's own optimizer. Memory is not
 looked at: the largest ones don't fit.
 
-| preset | weights | step, ms | training | prefill float32 | int8 | int4 | decode float32 | int8 | int4 |
 """
+COLUMNS = ["preset", "weights", "step, ms", "training", "prefill float32", "int8", "int4",
+           "decode float32", "int8", "int4"]
 
 ARITHMETIC = """
 A part takes the longer of its cycles on all cores and its bytes; parts are added. Products: the
@@ -190,7 +193,8 @@ that of products and of decoding as measured on Zen 4 (*blocking*, *streaming*),
 def section(root, cycles):
     """The predictions as Markdown."""
     machine = Machine(cycles)
-    lines = [INTRODUCTION + "| --- " * 10 + "|"]
+    heading = "| " + " | ".join(COLUMNS) + " |\n"
+    lines = [INTRODUCTION + heading + "| --- " * len(COLUMNS) + "|"]
     for shape in presets(root):
         step = machine.training_step(shape)
         cells = [shape.name, f"{shape.weights / 1e6:.3g} M", figure(step * 1e3)]
