@@ -23,7 +23,7 @@ COMPILER_AGE = $(if $(filter-out 1.% 2.% 3.% 4.% 5.%,$(VERSION)),,$(error \
 FORMATTER = $(if $(findstring version 14.,$(shell $(CLANG_FORMAT) --version 2>&1)),,$(error \
   clang-format 14 is missing: sudo apt install -y clang-format-14, or pipx install clang-format==14.0.6))
 
-.PHONY: help build test test-long test-arm sanitize bench demo golden format lint docs clean
+.PHONY: help build test test-long test-arm arm-report sanitize bench demo golden format lint docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1#\2/p' Makefile | \
@@ -40,6 +40,9 @@ test-long: test ## the same, and the slow sweeps: all float32 inputs, each back 
 
 test-arm: ## the kernel checks for AArch64 under QEMU, as Raspberry Pi 5 and 4
 	tools/test-kernels-arm.sh
+
+arm-report: ## cycles of the hot loops on a Raspberry Pi 5, computed: tools/bench/cortex-a76.md
+	tools/arm_report.py
 
 sanitize: ## all tests with the address, undefined-behaviour and thread sanitizers
 	$(COMPILER)$(SANITIZE) --sanitize address --scratch-path .build/address
@@ -64,6 +67,7 @@ lint: ## checks formatting, layers, exported symbols, scripts
 	$(FORMATTER)$(CLANG_FORMAT) --dry-run --Werror $(C_CODE)
 	python3 tools/check_style.py --self-test && python3 tools/check_style.py
 	python3 tools/check_layers.py --self-test && python3 tools/check_layers.py
+	python3 tools/arm_report.py --self-test
 	tools/check_exports.sh --self-test && tools/check_exports.sh
 
 docs: ## the library's reference as web pages: .build/docs

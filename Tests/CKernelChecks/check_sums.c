@@ -262,7 +262,7 @@ void check_fma_peak_f32(checker *c) {
         double total = 0;
         for (size_t j = 0; j < sums; j++) {
             double s = (double)(j + 2);
-            for (size_t r = 0; r < rounds[i]; r++) s = s * (double)0.999999f + (double)1e-6f;
+            for (size_t r = 0; r < rounds[i]; r++) s -= s * 0x1p-20;
             total += s;
         }
         total *= (double)c->k->vector_width;

@@ -12,6 +12,7 @@ enum { MG_MR = 8, MG_NRV = 3 };
 enum { MG_KC = 256, MG_NC = 384 };
 /* 8-bit: the product needs two registers of its own, and a row's word in all lanes a third. */
 #define MG_Q8_MR 4
+#define MG_BLOCK_PAIRS 0 /* neon_dotprod.c has the reason */
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_neon = {

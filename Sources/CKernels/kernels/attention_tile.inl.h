@@ -46,7 +46,7 @@ MG_INLINE void attention_tile(size_t rows, size_t vectors, size_t k, const float
         for (size_t j = 0; j < vectors; j++) row[j] = v_load(b + j * VN);
         MG_UNROLL
         for (size_t i = 0; i < rows; i++) {
-            v_f32 ai = v_set1(a[i * lda]);
+            v_f32 ai = v_load_all(a + i * lda);
             MG_UNROLL
             for (size_t j = 0; j < vectors; j++) sum[i][j] = v_fma(ai, row[j], sum[i][j]);
         }

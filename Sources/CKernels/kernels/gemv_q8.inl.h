@@ -21,6 +21,12 @@ MG_INLINE void fetch(const void *p, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)p + i, 0, 2);
 }
 
+/* Whether a weight by blocks is loaded once for two tokens: a back end says 0 where the sums of a
+ * block for both don't fit its registers. */
+#ifndef MG_BLOCK_PAIRS
+#define MG_BLOCK_PAIRS 1
+#endif
+
 /* What a strip of rows meets: one or two rows of activations. By value: stores to c, which the
  * compiler must think may be anywhere, then change none of it. */
 typedef struct {
@@ -158,9 +164,27 @@ typedef void gemv_strip_kernel(const gemv_strip *p, size_t rows);
 GEMV_STRIP(q8_row_one, q8_row_group, 1)
 GEMV_STRIP(q8_row_two, q8_row_group, 2)
 GEMV_STRIP(q8_block_one, q8_block_group, 1)
-GEMV_STRIP(q8_block_two, q8_block_group, 2)
 GEMV_STRIP(q4_block_one, q4_block_group, 1)
+#if MG_BLOCK_PAIRS
+GEMV_STRIP(q8_block_two, q8_block_group, 2)
 GEMV_STRIP(q4_block_two, q4_block_group, 2)
+#else /* a group for one token, then, while it is near, for the other */
+#define GEMV_TWICE(name, group)                                                                    \
+    static void name(const gemv_strip *p, size_t rows) {                                           \
+        gemv_strip other = *p;                                                                     \
+        other.x += p->stride;                                                                      \
+        other.sums += p->stride / MG_BLOCK;                                                        \
+        other.x_scales++;                                                                          \
+        other.c += p->ldc;                                                                         \
+        for (size_t row = 0; row < rows; row += GROUP) {                                           \
+            group(p, row);                                                                         \
+            group(&other, row);                                                                    \
+        }                                                                                          \
+    }
+GEMV_TWICE(q8_block_two, q8_block_one_group)
+GEMV_TWICE(q4_block_two, q4_block_one_group)
+#undef GEMV_TWICE
+#endif
 #undef GEMV_STRIP
 
 /* A product as the kernels of this file are asked for it. */

@@ -1,17 +1,16 @@
 /* The element-wise parts of Muon: momentum, and a polynomial of a symmetric matrix whose lower
  * triangle alone was computed. The products between are in muon.c. */
 
-static void momentum_f32(size_t n, const mg_momentum *h, float *g, float *m) {
+static void momentum_f32(size_t n, const mg_momentum *h, float *g, float *moment) {
     v_f32 scale = v_set1(h->gradient_scale), limit = v_set1(h->gradient_limit);
     v_f32 negative_limit = v_set1(-h->gradient_limit), decay = v_set1(h->decay);
-    for (size_t i = 0; i < n; i += VN) {
-        size_t c = n - i < VN ? n - i : VN;
-        v_f32 gi = v_mul(v_load_n(g + i, c, v_zero()), scale);
+    MG_EACH(n, {
+        v_f32 gi = v_mul(v_part(g + i, m, v_zero()), scale);
         gi = v_max(negative_limit, v_min(limit, gi));
-        v_f32 mi = v_fma(decay, v_load_n(m + i, c, v_zero()), gi);
-        v_store_n(m + i, mi, c);
-        v_store_n(g + i, v_fma(decay, mi, gi), c);
-    }
+        v_f32 mi = v_fma(decay, v_part(moment + i, m, v_zero()), gi);
+        v_put(moment + i, mi, m);
+        v_put(g + i, v_fma(decay, mi, gi), m);
+    });
 }
 
 /* Element (i, j) and its mirror image are written by the call that has row max(i, j). Squares of

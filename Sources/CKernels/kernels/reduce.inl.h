@@ -70,12 +70,13 @@ static void column_sum_f32(size_t rows, size_t n, const float *x, size_t ld, flo
 /* As many sums as the tile of gemm.inl.h has. */
 static float fma_peak_f32(size_t rounds) {
     enum { SUMS = MG_MR * MG_NRV };
-    v_f32 s[SUMS], a = v_set1(0.999999f), b = v_set1(1e-6f);
-    /* No sum may start at 1, where x * a + b is x again: a compiler leaves that one out. */
+    v_f32 s[SUMS], a = v_set1(-0x1p-20f);
+    /* A round takes a millionth off: numbers that stay normal for 80 million rounds. The sum is the
+     * one operand that NEON overwrites, and no product can be moved out of the loop. */
     for (int j = 0; j < SUMS; j++) s[j] = v_set1((float)(j + 2));
     for (size_t i = 0; i < rounds; i++) {
         MG_UNROLL
-        for (int j = 0; j < SUMS; j++) s[j] = v_fma(s[j], a, b);
+        for (int j = 0; j < SUMS; j++) s[j] = v_fma(s[j], a, s[j]);
     }
     v_f32 total = v_zero();
     for (int j = 0; j < SUMS; j++) total = v_add(total, s[j]);

@@ -7,6 +7,7 @@ typedef __m256 v_f32;
 enum { VN = 8 };
 
 MG_INLINE v_f32 v_set1(float a) { return _mm256_set1_ps(a); }
+MG_INLINE v_f32 v_load_all(const float *p) { return v_set1(*p); }
 MG_INLINE v_f32 v_zero(void) { return _mm256_setzero_ps(); }
 MG_INLINE v_f32 v_load(const float *p) { return _mm256_loadu_ps(p); }
 MG_INLINE void v_store(float *p, v_f32 a) { _mm256_storeu_ps(p, a); }

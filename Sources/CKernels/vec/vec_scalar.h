@@ -7,6 +7,7 @@ typedef float v_f32;
 enum { VN = 1 };
 
 MG_INLINE v_f32 v_set1(float a) { return a; }
+MG_INLINE v_f32 v_load_all(const float *p) { return v_set1(*p); }
 MG_INLINE v_f32 v_zero(void) { return 0.0f; }
 MG_INLINE v_f32 v_load(const float *p) { return *p; }
 MG_INLINE void v_store(float *p, v_f32 a) { *p = a; }
