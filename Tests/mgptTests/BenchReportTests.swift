@@ -28,6 +28,25 @@ import Testing
     #expect(ReportTable.facts(machine).hasPrefix("board        unknown\nCPU          unknown\n"))
   }
 
+  /// The last block of the generated page, line by line.
+  @Test func predictionsAreThoseOfThePage() throws {
+    let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let page = try String(
+      decoding: readFile("/" + root + "/tools/bench/cortex-a76.md"), as: UTF8.self)
+    var found: [String: Double] = [:]
+    for line in page.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count == 2, ReportFigure(rawValue: String(words[0])) != nil {
+        found[String(words[0])] = Double(words[1])
+      }
+    }
+    let values = ReportPredictions.values(board: "Raspberry Pi 5 Model B Rev 1.0", threads: 4)
+    #expect(values.count == ReportFigure.allCases.count)
+    #expect(found == Dictionary(uniqueKeysWithValues: values.map { ($0.rawValue, $1) }))
+    #expect(ReportPredictions.values(board: "Raspberry Pi 4 Model B", threads: 4).isEmpty)
+    #expect(ReportPredictions.values(board: "Raspberry Pi 5 Model B", threads: 3).isEmpty)
+  }
+
   /// Every figure once and in order, measured, and none predicted.
   @Test func fromOutside() throws {
     let here = try Workspace()

@@ -41,12 +41,6 @@ enum ReportFigure: String, CaseIterable, Sendable {
   }
 }
 
-/// What was predicted for a machine; what nobody predicted is missing, never guessed.
-struct ReportPredictions {
-  /// By figure, in its unit.
-  var values: [ReportFigure: Double] = [:]
-}
-
 /// The text of the report, line by line, so that each shows as soon as it is measured.
 enum ReportTable {
   static func facts(_ report: MachineReport) -> String {
@@ -137,9 +131,7 @@ private struct ReportMeasurement {
 }
 
 /// Measures and prints the report; returns the code to exit with.
-func benchReport(
-  _ asked: BenchOptions, predictions: ReportPredictions = ReportPredictions()
-) throws -> Int32 {
+func benchReport(_ asked: BenchOptions) throws -> Int32 {
   Signals.install()
   let processors = Processors()
   let sensors = MachineSensors()
@@ -154,12 +146,14 @@ func benchReport(
   let machine = MachineReport(
     processors: processors, threads: compute.threadCount, backEnd: compute.backEnd,
     before: before, after: sensors.completeState())
+  let board = machine.facts.first { $0.name == "board" }?.value ?? ""
+  let predicted = ReportPredictions.values(board: board, threads: compute.threadCount)
   if asked.json {
     let figures = rows.map { row -> JSON in
       [
         "name": .string(row.figure.rawValue), "unit": .string(row.figure.words.unit),
         "measured": .number(row.measured),
-        "predicted": predictions.values[row.figure].map(JSON.number) ?? .null,
+        "predicted": predicted[row.figure].map(JSON.number) ?? .null,
       ]
     }
     let facts = machine.facts.map { JSON.Member($0.name, .string($0.value)) }
@@ -172,7 +166,7 @@ func benchReport(
   // At once: nothing else may stand within what is to be copied.
   var text = "mgpt \(version)\n" + ReportTable.facts(machine) + "\n" + ReportTable.heading
   for (figure, measured) in rows {
-    text += ReportTable.row(figure, measured, predicted: predictions.values[figure])
+    text += ReportTable.row(figure, measured, predicted: predicted[figure])
   }
   Terminal.output.write(text)
   return 0
