@@ -27,6 +27,10 @@ import Testing
       ": nan.safetensors has no loss. Found nan nats/token over 128 tokens, expected a finite "
         + "number. Use a checkpoint from before the loss became NaN."),
     BadCase(
+      "eval --model nan.safetensors --data text.txt --kv-cache f16 --batch-size 2", 64,
+      ": --kv-cache decodes one token of one sequence at a time. Found also --batch-size, expected one "
+        + "of the two. Leave one of them out."),
+    BadCase(
       "quantize --model nan.safetensors --to int8 --out new.safetensors", 65,
       ": nan.safetensors can't be quantised. Found nan in blocks.0.attention.qkv.weight at row 0, "
         + "column 3, expected finite weights. Use a checkpoint from before the loss became NaN."),

@@ -42,26 +42,29 @@ struct ControlGroup {
     let new = levels("", mount: Self.mount).compactMap { folder in
       // Above `high` the kernel slows the process down to a crawl, which is no use either.
       let limits = ["memory.max", "memory.high"].compactMap { tree.integer("\(folder)/\($0)") }
-      return left(limits.min(), "\(folder)/memory.current", folder, "inactive_file")
+      return left(
+        limits.min(), "\(folder)/memory.current", folder, ["inactive_file", "active_file"])
     }
     let old = levels("memory", mount: Self.mount + "/memory").compactMap { folder in
       left(
         tree.integer("\(folder)/memory.limit_in_bytes"), "\(folder)/memory.usage_in_bytes", folder,
-        "total_inactive_file")
+        ["total_inactive_file", "total_active_file"])
     }
     return (new + old).min { $0.available < $1.available }
   }
 
-  /// What is left of `limit`: pages of files that nobody has used for long count as free.
+  /// What is left of `limit`: pages of files count as free, as they do in `MemAvailable`.
   private func left(
-    _ limit: Int?, _ usage: String, _ folder: String, _ reclaimable: String
+    _ limit: Int?, _ usage: String, _ folder: String, _ reclaimable: [String]
   ) -> (available: Int, limit: Int)? {
     // Without a limit version 1 says 2^63, rounded down to a page.
     guard let limit, limit < 1 << 60, let used = tree.integer(usage) else { return nil }
     var cache = 0
     for line in (tree.text("\(folder)/memory.stat") ?? "").split(separator: "\n") {
       let words = line.split(separator: " ")
-      if words.count == 2, words[0] == reclaimable { cache = Int(words[1]) ?? 0 }
+      if words.count == 2, reclaimable.contains(String(words[0])) {
+        cache += min(Int(words[1]) ?? 0, used)
+      }
     }
     return (max(0, limit - used + min(cache, used)), limit)
   }

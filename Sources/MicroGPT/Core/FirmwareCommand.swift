@@ -63,6 +63,11 @@ final class FirmwareCommand {
     }
   }
 
+  /// Starts the command unless it is running, however recent the last answer is.
+  func askNow(at now: Double) {
+    if !isBroken && !isRunning { start(at: now) }
+  }
+
   private func start(at now: Double) {
     started = now
     answer.removeAll(keepingCapacity: true)

@@ -50,6 +50,7 @@ public final class MachineSensors {
   ) {
     zones = Self.thermalZones(tree)
     clock = tree.clockFolder.map { SystemFile("\($0)/scaling_cur_freq", in: tree) }
+    // A Pi 4's; a Pi 5 has the same under another name, or none.
     let bits = SystemFile("/sys/devices/platform/soc/soc:firmware/get_throttled", in: tree)
     throttling = bits.integer(radix: 16) == nil ? nil : bits
     command = throttling == nil ? FirmwareCommand(searchPath: searchPath) : nil
@@ -71,7 +72,7 @@ public final class MachineSensors {
   /// The state with the firmware's answer, for which it waits up to `patience` seconds.
   public func completeState(patience: Double = 2) -> MachineState {
     let start = SystemInfo.seconds
-    command?.look(at: start)
+    command?.askNow(at: start)
     while command?.isRunning == true, SystemInfo.seconds - start < patience {
       usleep(5000)
       command?.look(at: SystemInfo.seconds)
@@ -105,7 +106,7 @@ public final class MachineSensors {
     command?.look(at: now)
     if let answer = command?.throttling { return answer }
     guard let alarm = voltageAlarm?.integer() else { return nil }
-    return alarm == 0 ? Throttling() : .underVoltage
+    return alarm == 0 ? nil : .underVoltage  // silence says nothing of heat, or of earlier
   }
 
   /// The zones of the processor by their names, or all zones where none is named after it.

@@ -29,9 +29,10 @@ public struct Processors: Sendable, Equatable {
     }
   }
 
-  /// One thread per fast processor, but no more than the time of a container is enough for.
+  /// One thread per fast processor, but no more than the time of a container is enough for: all
+  /// would wait for one that is held back.
   public var defaultThreadCount: Int {
-    let granted = quota.map { max(1, Int(min($0, 1e6).rounded())) } ?? fast.count
+    let granted = quota.map { max(1, Int(min($0, 1e6))) } ?? fast.count
     return max(1, min(fast.count, granted))
   }
 
@@ -47,8 +48,10 @@ public struct Processors: Sendable, Equatable {
   ///
   /// All threads get equal shares of the work, so one on a slow processor holds up all others, and
   /// threads that sleep between jobs are what a scheduler puts there.
-  public func useFastOnes() {
-    guard fast.count < allowed.count, let last = fast.last else { return }
+  ///
+  /// - Parameter tree: where the numbers are from; those of another machine mean nothing here.
+  public func useFastOnes(_ tree: SystemTree = .current) {
+    guard tree.isOwn, fast.count < allowed.count, let last = fast.last else { return }
     var isUsed = [UInt8](repeating: 0, count: last + 1)
     for number in fast { isUsed[number] = 1 }
     mg_run_on_processors(isUsed, isUsed.count)

@@ -25,6 +25,8 @@ struct LogProbabilities {
   /// log of the sum of exp of the logits.
   private var normalizer = 0.0
   private let alternativeCount: Int
+  /// Whether every logit is a number.
+  private(set) var areAllNumbers = true
 
   init(vocabularySize: Int, alternativeCount: Int) {
     logits = [Float](repeating: 0, count: vocabularySize)
@@ -34,8 +36,10 @@ struct LogProbabilities {
   /// Takes the logits of the next token.
   mutating func read(_ source: UnsafePointer<Float>) {
     var top = -Float.infinity
+    areAllNumbers = true
     for i in logits.indices {
       logits[i] = source[i]
+      if logits[i].isNaN { areAllNumbers = false }
       if logits[i] > top { top = logits[i] }
     }
     var sum = 0.0

@@ -34,7 +34,7 @@ public final class CachedEvaluator {
         if target < 0 { break }  // padding, at the end of a window
         if shouldStop() { return nil }
         probabilities.read(decoder.decode(input))
-        sum -= probabilities.value(Int(target))
+        sum -= probabilities.areAllNumbers ? probabilities.value(Int(target)) : .nan
       }
       tokenCount += counted
     }

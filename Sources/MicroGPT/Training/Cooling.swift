@@ -56,7 +56,7 @@ struct Cooling {
   /// Seconds paused so far.
   private(set) var pausedSeconds = 0.0
   private var pausedSince: Double?
-  private var answeredAt: Double?
+  private var silentSince: Double?
 
   /// What to do next.
   enum Decision: Equatable {
@@ -77,11 +77,13 @@ struct Cooling {
   /// Decides by the temperature at the time `now`; nil if the sensor says nothing.
   mutating func decide(_ celsius: Double?, at now: Double) -> Decision {
     guard let celsius else {
-      if now - (answeredAt ?? now) > Self.patience { return .lost }
-      if answeredAt == nil { answeredAt = now }
+      // Since the first silence, not since the last answer: a step may take longer than that.
+      let start = silentSince ?? now
+      silentSince = start
+      if now - start > Self.patience { return .lost }
       return pausedSince.map { .wait(seconds: now - $0) } ?? .run
     }
-    answeredAt = now
+    silentSince = nil
     guard let start = pausedSince else {
       if celsius <= maximum { return .run }
       pausedSince = now

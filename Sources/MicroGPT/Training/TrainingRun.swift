@@ -232,9 +232,12 @@ public final class TrainingRun {
         step: trainer.step, loss: result.loss, perplexity: result.perplexity,
         bitsPerByte: result.bitsPerByte, tokenCount: result.tokenCount, isBest: isBest),
       sample: try sample())
-    // By time, this one waits for its turn as well. If the step was saved before it was evaluated,
-    // it doesn't: a kill would have it evaluated and recorded once more.
-    if case .seconds = options.saveEvery, !isSaveDue, lastSaved != trainer.step { return }
+    // By time, this one waits for its turn as well. Not the very first: a run that has a best
+    // checkpoint only could not be resumed. Nor one whose step was saved before it was evaluated: a
+    // kill would have it evaluated and recorded once more.
+    if case .seconds = options.saveEvery, !isSaveDue, let lastSaved, lastSaved != trainer.step {
+      return
+    }
     try save()
   }
 

@@ -4,6 +4,7 @@ import MicroGPT
 
 /// Evaluates as asked; returns the code to exit with.
 func runEval(_ asked: EvalOptions) throws -> Int32 {
+  if asked.keyValueCache != nil && asked.batchSize != nil { throw SetupError.decodedOneByOne }
   let model = try requireModel(asked.model)
   let saved = try ModelFile(path: model, for: .inference)
   guard let path = asked.data else {

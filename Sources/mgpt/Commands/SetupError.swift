@@ -16,13 +16,14 @@ enum SetupError: UserFacingError, Equatable {
   case sameFile(path: String)
   case noTemperature
   case notText(path: String, byte: UInt8, offset: Int)
+  case decodedOneByOne
   case sizeOfModel(option: String, path: String)
   case otherFormat(found: String, expected: String, path: String)
 
   var exitCode: ExitCode {
     switch self {
     case .folderInUse, .notAFolder, .outputExists: .cantCreate
-    case .missing, .sameFile, .onlyForMuon, .sizeOfModel: .usage
+    case .missing, .sameFile, .onlyForMuon, .sizeOfModel, .decodedOneByOne: .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
     case .notText, .otherFormat: .data
@@ -62,6 +63,9 @@ enum SetupError: UserFacingError, Equatable {
     case .noTemperature:
       "--max-temp needs a temperature sensor. Found none that answers below /sys/class/thermal, "
         + "expected thermal_zone0/temp or another zone's. Leave --max-temp out."
+    case .decodedOneByOne:
+      "--kv-cache decodes one token of one sequence at a time. Found also --batch-size, expected one "
+        + "of the two. Leave one of them out."
     case .sizeOfModel(let option, let path):
       "\(option) describes random weights. Found also --model \(path), expected one of the two. Leave "
         + "\(option) out to measure that model."

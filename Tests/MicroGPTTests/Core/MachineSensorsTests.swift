@@ -66,7 +66,7 @@ import Testing
     let alarm = ["sys/class/hwmon/hwmon1/name": "rpi_volt\n", "sys/class/hwmon/hwmon0/name": "x\n"]
     let file = "sys/class/hwmon/hwmon1/in0_lcrit_alarm"
     #expect(try state(alarm.merging([file: "1\n"]) { $1 }).throttling == .underVoltage)
-    #expect(try state(alarm.merging([file: "0\n"]) { $1 }).throttling == [])
+    #expect(try state(alarm.merging([file: "0\n"]) { $1 }).throttling == nil)
     #expect(try state(alarm).throttling == nil)
   }
 
@@ -164,6 +164,17 @@ import Testing
     try machine.put("commands/bits", "0")
     #expect(answer(at: 29) == .throttled)
     #expect(answer(at: 30) == [])
+  }
+
+  /// A report after a measurement shows what happened meanwhile.
+  @Test func aCompleteStateIsNew() throws {
+    let machine = try FakeMachine()
+    try machine.putCommand("echo throttled=0x$(cat \(machine.commands)/bits)")
+    try machine.put("commands/bits", "0")
+    let sensors = MachineSensors(machine.tree, searchPath: "\(machine.commands):/bin:/usr/bin")
+    #expect(sensors.completeState(patience: 20).throttling == [])
+    try machine.put("commands/bits", "4")
+    #expect(sensors.completeState(patience: 20).throttling == .throttled)
   }
 
   /// Where the kernel has the file, nothing is started.

@@ -65,7 +65,7 @@ import Testing
   }
 
   static let quotas: [(cpuMax: [String], threads: Int, quota: Double?)] = [
-    (["max 100000"], 8, nil), (["150000 100000"], 2, 1.5), (["140000 100000"], 1, 1.4),
+    (["max 100000"], 8, nil), (["150000 100000"], 1, 1.5), (["200000 100000"], 2, 2),
     (["10000 100000"], 1, 0.1), (["max 100000", "300000 100000"], 3, 3),
     (["400000 100000", "200000 100000"], 2, 2), (["rubbish"], 8, nil), (["0 0"], 8, nil),
     (["100000000000000000000 1"], 8, 1e20),
@@ -140,7 +140,7 @@ import Testing
     var files = [
       "proc/self/cgroup": "0::/unit\n", Self.group + ".max": "2147483648\n",
       Self.group + ".high": "max\n", Self.group + ".current": "536870912\n",
-      Self.group + ".stat": "anon 5\ninactive_file 268435456\nactive_file 7\n",
+      Self.group + ".stat": "anon 5\ninactive_file 268435450\nactive_file 6\n",
     ]
     let supply = try supply(files)
     #expect(supply.byteCount == (2 << 30) - (256 << 20))
@@ -160,7 +160,7 @@ import Testing
     var files = [
       "proc/self/cgroup": "4:memory:/\n", folder + "memory.limit_in_bytes": "1073741824\n",
       folder + "memory.usage_in_bytes": "1048576\n",
-      folder + "memory.stat": "inactive_file 9\ntotal_inactive_file 524288\n",
+      folder + "memory.stat": "inactive_file 9\ntotal_inactive_file 524280\ntotal_active_file 8\n",
     ]
     #expect(try supply(files).byteCount == (1 << 30) - (512 << 10))
     files[folder + "memory.limit_in_bytes"] = "9223372036854771712\n"
