@@ -1,7 +1,8 @@
 #!/bin/bash
 # The program from end to end on AArch64: trains a small model on data/names.txt, is killed,
 # resumes, evaluates, quantises, writes text, chats; then that each architecture reads the other's
-# files and writes the same text from them. Not here: what each command must do in detail (Tests/mgptTests).
+# files and writes the same text from them. Not here: what each command must do in detail
+# (Tests/mgptTests).
 #
 #   tools/arm/end-to-end.sh ARM NATIVE      two programs: one emulated, one of this machine
 #
