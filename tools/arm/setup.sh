@@ -148,6 +148,14 @@ JSON
 echo '{"CanonicalName": "linux", "Version": "13.0", "VersionMap": {}}' \
     > "$part/sysroot/SDKSettings.json"
 
+# Swift's list for static executables names three libraries of Foundation's older days, which Debian
+# does not have and nothing here needs.
+static=$part/sysroot/$swift/lib/swift_static/linux
+mkdir -p "$static"
+for library in icui18nswift icuucswift icudataswift; do
+    [ -e "$static/lib$library.a" ] || printf '!<arch>\n' > "$static/lib$library.a"
+done
+
 rm -f "$part"/*.log "$part/apt.conf"
 echo "$stamp" > "$part/stamp"
 rm -rf "$arm_dir"
