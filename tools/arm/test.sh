@@ -40,8 +40,8 @@ heading "the program for this machine"
 suite() {
     local core=$1
     shift
-    emulator "$folder/tests-$core" "$core" "$root/$bin/mgptPackageTests.xctest"
-    emulator "$folder/mgpt-$core" "$core" "$root/$bin/mgpt"
+    emulator "$folder/tests-$core" "$core" "$bin/mgptPackageTests.xctest"
+    emulator "$folder/mgpt-$core" "$core" "$bin/mgpt"
     MGPT_EMULATED=1 MGPT_PROGRAM="$root/$folder/mgpt-$core" \
         "$folder/tests-$core" --testing-library swift-testing --no-parallel "$@" \
         > "$folder/$core.log" 2>&1
