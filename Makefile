@@ -23,7 +23,7 @@ COMPILER_AGE = $(if $(filter-out 1.% 2.% 3.% 4.% 5.%,$(VERSION)),,$(error \
 FORMATTER = $(if $(findstring version 14.,$(shell $(CLANG_FORMAT) --version 2>&1)),,$(error \
   clang-format 14 is missing: sudo apt install -y clang-format-14, or pipx install clang-format==14.0.6))
 
-.PHONY: help build test test-long test-arm arm-report sanitize bench demo golden format lint docs clean
+.PHONY: help build test test-long test-arm arm-report cross sanitize bench demo golden format lint docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1#\2/p' Makefile | \
@@ -38,8 +38,12 @@ test: ## builds and runs all tests
 test-long: test ## the same, and the slow sweeps: all float32 inputs, each back end forced
 	tools/test-kernels.sh --long
 
-test-arm: ## the kernel checks for AArch64 under QEMU, as Raspberry Pi 5 and 4
-	tools/test-kernels-arm.sh
+test-arm: ## all tests and the program for AArch64 under QEMU, as Raspberry Pi 5 and 4
+	$(COMPILER)tools/arm/self-test.sh
+	SWIFT="$(SWIFT)" tools/arm/test.sh
+
+cross: ## the program for AArch64 Linux, made on x86-64: .build/cross/mgpt
+	SWIFT="$(SWIFT)" tools/arm/cross.sh
 
 arm-report: ## cycles of the hot loops on a Raspberry Pi 5, computed: tools/bench/cortex-a76.md
 	tools/arm_report.py

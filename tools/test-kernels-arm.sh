@@ -1,10 +1,12 @@
 #!/bin/sh
 # Kernel checks for AArch64 under QEMU user emulation: Cortex-A76 (Raspberry Pi 5) and Cortex-A72
 # (Pi 4). Cross-compiles Sources/CKernels and Tests/CKernelChecks and runs
-# tools/kernel_checks_main.c on every back end each core has. Not here: the Swift package
-# (see CONTRIBUTING.md).
+# tools/kernel_checks_main.c on every back end each core has, the two cores beside each other. Not
+# here: the Swift package (tools/arm/test.sh), whose tests run these checks too.
 #
 #   tools/test-kernels-arm.sh [arguments of kernel-checks, instead of --quick]
+#   tools/test-kernels-arm.sh --choice      what no test in one process can try: every choice of a
+#                                           back end, by MGPT_ISA and without; one kernel of each
 #
 # CC names the compiler: clang (the default where it knows AArch64) or aarch64-linux-gnu-gcc.
 # Exit codes: 0 all good, 1 a check failed, 69 QEMU or a cross compiler is missing.
@@ -22,10 +24,11 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 program=$work/kernel-checks
 
-# A static program needs no library search path under QEMU.
+# A static program needs no library search path under QEMU. Two large matrices would take half of
+# the time: Muon's workers share one from a smaller size on.
 build() {
     # shellcheck disable=SC2086
-    $1 -std=c17 -O2 -g -Wall -Wextra -Werror -static \
+    $1 -std=c17 -O2 -g -Wall -Wextra -Werror -static -DMG_MUON_SHARED_SIDE=96 \
         -ISources/CKernels/include -ITests/CKernelChecks/include \
         Sources/CKernels/*.c Sources/CKernels/isa/*.c Tests/CKernelChecks/*.c \
         tools/kernel_checks_main.c -o "$program" -lm -lpthread
@@ -49,19 +52,27 @@ fi
 echo "test-kernels-arm: $compilers"
 build "$compilers" || exit 1
 
+[ "${1:-}" != --choice ] || set -- --quick --kernel gemm_block_f32
 [ $# -gt 0 ] || set -- --quick
 failed=0
 check() { # core, back end
     core=$1 isa=$2
     shift 2
     echo "== $core, $isa"
-    MGPT_ISA=$isa "$qemu" -cpu "$core" "$program" "$@" || failed=1
+    MGPT_ISA=$isa "$qemu" -cpu "$core" "$program" "$@" || return 1
 }
-check cortex-a76 neon_dotprod "$@"
-check cortex-a76 neon "$@"
-check cortex-a76 scalar "$@"
-check cortex-a72 neon "$@"
-check cortex-a72 scalar "$@"
+pi4() {
+    all=0
+    check cortex-a72 neon "$@" || all=1
+    check cortex-a72 scalar "$@" || all=1
+    return $all
+}
+pi4 "$@" > "$work/pi4" 2>&1 &
+check cortex-a76 neon_dotprod "$@" || failed=1
+check cortex-a76 neon "$@" || failed=1
+check cortex-a76 scalar "$@" || failed=1
+wait $! || failed=1
+cat "$work/pi4"
 
 # The Pi 4 has no dot product: forcing that back end is one clear line, not an illegal instruction.
 echo "== cortex-a72, neon_dotprod must be refused"

@@ -32,7 +32,7 @@ enum {
     MIRROR_ROWS = 16,    /* rows of symmetrize_f32 per turn of a worker */
     /* Above this n, workers share the products of one matrix; below, each has matrices of its
      * own: no barrier inside, and 4 n^2 floats per worker stay small. */
-    SHARED_SIDE = 512
+    SHARED_SIDE = MG_MUON_SHARED_SIDE
 };
 
 /* The quintic's coefficients: steepest at zero, singular values end in 0.7 ... 1.2. */

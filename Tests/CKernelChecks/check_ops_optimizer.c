@@ -174,7 +174,7 @@ void check_op_muon(checker *c) {
  * bits as each matrix by itself. The first takes seconds under emulation: fewer runs where quick.
  */
 void check_op_muon_shared(checker *c) {
-    size_t side = 513, large = side * side, runs = by_scale(c, 2, 3);
+    size_t side = MG_MUON_SHARED_SIDE + 1, large = side * side, runs = by_scale(c, 2, 3);
     const mg_muon_matrix matrices[] = {
         {0, side, side}, {large, 48, 100}, {large + 4800, 100, 48}, {large + 9600, 20, 20}};
     size_t n = large + 10000;

@@ -5,6 +5,17 @@ import CKernelChecks
 import CKernels
 import Testing
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The same kernels and edge shapes in both; an emulator gets fewer and smaller cases.
+private let scale = getenv("MGPT_EMULATED") == nil ? MG_CHECK_NORMAL : MG_CHECK_QUICK
+
 /// Names of all checks: one per kernel of mg_kernels.def, then operations, then the pool.
 private let checkNames: [String] = (0..<mg_check_count()).map { String(cString: mg_check_name($0)) }
 
@@ -33,7 +44,7 @@ private func report(check: Int, subject: mg_check_subject, scale: mg_check_scale
     let check = try #require(checkNames.firstIndex(of: name))
     let kernels = try #require(mg_kernels_for(mg_isa_named(backEnd)))
     let found = report(
-      check: check, subject: mg_check_subject_for(kernels), scale: MG_CHECK_NORMAL)
+      check: check, subject: mg_check_subject_for(kernels), scale: scale)
     #expect(found.cases > 0)
     #expect(found.failures == 0, "\(text(of: found.text))")
   }

@@ -139,9 +139,10 @@ final class Child {
     return ended == nil
   }
 
-  /// Waits until `condition` holds; false if the process ended before that, or after 60 s.
+  /// Waits until `condition` holds; false if the process ended before that, or after 60 s (ten
+  /// minutes if it is emulated).
   func waits(until condition: () -> Bool) -> Bool {
-    for _ in 0..<20_000 {
+    for _ in 0..<(isEmulated ? 200_000 : 20_000) {
       if condition() { return true }
       if !isRunning { return condition() }
       usleep(3000)
@@ -149,7 +150,7 @@ final class Child {
     return false
   }
 
-  /// Waits for the end; kills what takes longer than a minute.
+  /// Waits for the end; kills what takes longer than that.
   func wait() -> Outcome {
     if waits(until: { false }) || isRunning { kill(process, SIGKILL) }
     let code = ended ?? reap(process)
@@ -174,8 +175,12 @@ private let names = (0..<120).map {
 
 // MARK: - The system
 
-/// The built executable, beside the test bundle.
+/// Whether tests and program run under QEMU (tools/arm/test.sh), where time is long.
+let isEmulated = environmentValue("MGPT_EMULATED") != nil
+
+/// The built executable: `MGPT_PROGRAM`, or the one beside the test bundle.
 let program: String = {
+  if let named = environmentValue("MGPT_PROGRAM") { return named }
   var folder = CommandLine.arguments[0]
   #if canImport(Darwin)
     var info = Dl_info()

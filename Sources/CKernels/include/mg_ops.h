@@ -365,6 +365,12 @@ typedef struct {
     float weight_decay; /* decoupled */
 } mg_muon;
 
+/* The largest min(rows, columns) that one worker updates alone. A build for an emulator sets a
+ * smaller one, so that its check of larger matrices, n^3, ends (tools/arm/test.sh). */
+#ifndef MG_MUON_SHARED_SIDE
+#define MG_MUON_SHARED_SIDE 512
+#endif
+
 /* p -= lr * (weight_decay * p + sqrt(max(1, rows / columns)) * orthogonalised(u)) for each matrix.
  * u is what mg_momentum_step made of the gradients. Requires: larger min(rows, columns) first;
  * scratch of mg_matmul; `work` of mg_muon_work(...) floats, 64-byte aligned. */

@@ -49,6 +49,8 @@ public struct KernelBenchmark {
     /// Duration of a sample at least: at 50 us the clock's own microsecond would be 2 %.
     var secondsPerSample: Double
     var shapesPerBenchmark: Int
+    /// Begin with the shapes of least arithmetic, for emulators.
+    var smallestFirst = false
 
     static let full = Effort(samples: 21, secondsPerSample: 1e-3, shapesPerBenchmark: .max)
     static let quick = Effort(samples: 7, secondsPerSample: 1e-4, shapesPerBenchmark: 1)
@@ -87,7 +89,8 @@ public struct KernelBenchmark {
     for benchmark in selected {
       let about = mg_bench_about(benchmark)
       let all = about.threaded == 1 ? compute.threadCount : 1
-      for shape in 0..<min(about.shape_count, effort.shapesPerBenchmark) {
+      for shape in shapes(of: benchmark, count: about.shape_count).prefix(effort.shapesPerBenchmark)
+      {
         for threads in Set([1, all]).sorted() {
           let result = try measure(benchmark, shape, threads, roofline)
           each(result)
@@ -96,6 +99,18 @@ public struct KernelBenchmark {
       }
     }
     return results
+  }
+
+  private func shapes(of benchmark: Int, count: Int) -> [Int] {
+    guard effort.smallestFirst else { return Array(0..<count) }
+    var context = compute.context(threads: 1)
+    // No samples: only described.
+    let costs = (0..<count).map { shape in
+      var cost = mg_bench_result()
+      _ = mg_bench_measure(&context, benchmark, shape, 0, 0, nil, &cost)
+      return cost.flops + cost.bytes
+    }
+    return costs.indices.sorted { costs[$0] < costs[$1] }
   }
 
   private func measure(

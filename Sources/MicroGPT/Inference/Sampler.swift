@@ -44,7 +44,10 @@ struct Sampler: ~Copyable {
     blocks = .allocate(capacity: blockCount)
     ones = .allocate(capacity: blockCount)
     ones.initialize(repeating: 1, count: blockCount)
-    for bias in options.logitBias where bias.value == -.infinity { ban(bias.token) }
+    // Not by `ban`: Swift 6.0 lets no initialiser of a non-copyable type call what mutates it.
+    banned = options.logitBias
+      .filter { $0.value == -.infinity && (0..<vocabularySize).contains(Int($0.token)) }
+      .map { $0.token }
   }
 
   deinit {

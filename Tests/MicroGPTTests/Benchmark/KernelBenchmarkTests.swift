@@ -6,9 +6,18 @@ import Testing
 
 @testable import MicroGPT
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 @Suite struct KernelBenchmarkTests {
   static let once = KernelBenchmark.Effort(
-    samples: 1, secondsPerSample: 0, shapesPerBenchmark: 1)
+    samples: 1, secondsPerSample: 0, shapesPerBenchmark: 1,
+    smallestFirst: getenv("MGPT_EMULATED") != nil)
 
   /// mg_kernels.def is read as text, independently of the macros that use it.
   @Test func everyKernelOfTheListIsThere() throws {
