@@ -121,7 +121,9 @@ import Testing
       + "TMPDIR=\"$PWD/other\"; exec \(Self.asNobody) \"$MGPT\" demo --seconds 1"
     let child = try here.start(["-c", script], program: "/bin/sh", environment: ["MGPT": program])
     // Its fifty steps are five minutes of an emulator; demoShowsNewNames runs them there too.
-    if isEmulated && child.waits(until: { child.output.contains("folder   ") }) { child.send(SIGINT) }
+    if isEmulated, child.waits(until: { child.output.contains("folder   ") }) {
+      child.send(SIGINT)
+    }
     let run = child.wait()
     #expect(run.code == (isEmulated ? 130 : 0), "\(run.error)")
     #expect(run.lines[0].hasPrefix("The current folder can't be written to; the demo uses "))
