@@ -49,7 +49,8 @@ _DTYPES = {"float32": "F32", "int32": "I32"}
 
 def file_name(c: Configuration, name: str) -> str:
     """Returns the name in a file of the parameter that the engine calls `name`."""
-    if c.family != "gpt2":
+    ours = ("passes.", "recursion.", "gate.")  # Hugging Face's GPT-2 passes once
+    if c.family != "gpt2" or name.startswith(ours):
         return name
     module, kind = name.rsplit(".", 1)
     block = re.match(r"blocks\.(\d+)\.", module)

@@ -43,6 +43,27 @@ CASES = {
     "llama-gqa": {"family": "llama", "kv_heads": 2, "tied_head": True},
     "modern-gqa": {"family": "modern", "kv_heads": 1, "tied_head": False},
 }
+# The same for recursive models, with what their passes learn ("loss") and how they are laid out.
+_LAYERED = {"layers": 4, "prelude": 1, "coda": 1, "recursion_steps": 3}
+RECURSIVE_CASES = {
+    "rlm-gate": {"family": "modern", "loss": "gate", **_LAYERED},
+    "rlm-outer": {
+        "family": "gpt2",
+        "loss": "deep",
+        "layers": 2,
+        "recursion_steps": 2,
+        "injection": "outer",
+        "exit_gate": False,
+    },
+    "rlm-input": {
+        "family": "llama",
+        "loss": "final",
+        **_LAYERED,
+        "injection": "input",
+        "exit_gate": False,
+    },
+}
+RECURSIVE_SIZES = {"heads": 2, "embed_dim": 16}
 
 
 @dataclass(frozen=True)
@@ -79,7 +100,7 @@ def random_parameters(c: Configuration, random: np.random.RandomState) -> Parame
             values *= 0.7
         elif len(shape) == 2:
             values /= math.sqrt(shape[1])
-        elif name.endswith(".weight"):
+        elif name.endswith((".weight", ".gain", ".scale")) and name != "gate.weight":
             values = 1 + 0.3 * values
         else:
             values *= 0.2
@@ -121,8 +142,12 @@ def in_float64(p: Parameters) -> Parameters:
 
 def family_fixture(name: str, out: Path) -> None:
     """Writes golden-NAME.safetensors."""
-    c = make_configuration(**CASES[name], **SMALL)
-    random = np.random.RandomState(1000 + list(CASES).index(name))
+    choices = {**SMALL, **CASES[name]} if name in CASES else dict(RECURSIVE_CASES[name])
+    objective = choices.pop("loss", "final")
+    if name in RECURSIVE_CASES:
+        choices = {**SMALL, **RECURSIVE_SIZES, **choices}
+    c = make_configuration(**choices)
+    random = np.random.RandomState(1000 + [*CASES, *RECURSIVE_CASES].index(name))
     p = random_parameters(c, random)
     shape = (SMALL_BATCH, SMALL_LENGTH)
     inputs = torch.from_numpy(random.randint(0, c.vocabulary_size, shape).astype(np.int32))
@@ -131,7 +156,7 @@ def family_fixture(name: str, out: Path) -> None:
     targets[0, 3] = targets[1, 0] = targets[2, -4:] = IGNORED_TARGET
 
     exact = in_float64(p)
-    loss, gradients = reference_model.gradients(c, exact, inputs, targets)
+    loss, gradients = reference_model.gradients(c, exact, inputs, targets, objective)
     logits = reference_model.logits(c, exact, inputs)
     tensors = {
         **to_file_names(c, p),
@@ -142,9 +167,12 @@ def family_fixture(name: str, out: Path) -> None:
         **_prefixed("golden.gradient.", c, gradients),
     }
     path = out / f"golden-{name}.safetensors"
-    write_safetensors(path, tensors, {"format": "pt", "configuration": configuration_json(c)})
+    metadata = {"format": "pt", "configuration": configuration_json(c)}
+    if name in RECURSIVE_CASES:
+        metadata["recursion_loss"] = objective
+    write_safetensors(path, tensors, metadata)
 
-    _, rounded = reference_model.gradients(c, p, inputs, targets)
+    _, rounded = reference_model.gradients(c, p, inputs, targets, objective)
     difference = (reference_model.logits(c, p, inputs) - logits).abs().max().item()
     relative = _largest_relative_difference(rounded, gradients)
     _report(path, f"loss {loss:.4f}, largest logit {logits.abs().max():.1f}")
@@ -328,7 +356,7 @@ def main() -> None:
     if options.full:
         full_training_fixture(out, options.data)
         return
-    for name in CASES:
+    for name in (*CASES, *RECURSIVE_CASES):
         family_fixture(name, out)
     small_training_fixture(out)
 

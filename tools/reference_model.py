@@ -59,6 +59,19 @@ class Configuration:
     embedding_norm: bool
     final_norm: bool
     dropout: float  # not applied here: the reference is deterministic
+    # A recursive model passes through its core several times; 1 is a plain model.
+    recursion_steps: int = 1
+    prelude: int = 0
+    coda: int = 0
+    injection: str = "bounded"  # "bounded" | "outer" | "input"
+    exit_gate: bool = True
+    min_recursion_steps: int = 1
+    exit_threshold: float = 1.0
+
+    @property
+    def core(self) -> range:
+        """The layers that are passed through several times."""
+        return range(self.prelude, self.layers - self.coda)
 
     @property
     def head_dim(self) -> int:
@@ -116,6 +129,17 @@ _FAMILIES = {
 FAMILIES = tuple(_FAMILIES)
 
 
+_RECURSION_KEYS = (
+    "recursion_steps",
+    "prelude",
+    "coda",
+    "injection",
+    "exit_gate",
+    "min_recursion_steps",
+    "exit_threshold",
+)
+
+
 def make_configuration(
     family: str,
     *,
@@ -126,8 +150,9 @@ def make_configuration(
     embed_dim: int,
     kv_heads: int | None = None,
     tied_head: bool | None = None,
+    **recursion: int | str | bool,
 ) -> Configuration:
-    """Returns the configuration of a named family at the given sizes."""
+    """Returns the configuration of a named family at the given sizes, recursive if that is said."""
     choices = {**_BASE, **_FAMILIES[family]}
     if tied_head is not None:
         choices["tied_head"] = tied_head
@@ -143,6 +168,7 @@ def make_configuration(
         embed_dim=embed_dim,
         hidden_dim=_hidden_dim(family, embed_dim),
         **choices,
+        **recursion,
     )
 
 
@@ -156,12 +182,20 @@ def _hidden_dim(family: str, embed_dim: int) -> int:
 
 def configuration_from_dict(values: dict) -> Configuration:
     """Returns the configuration that a checkpoint describes; every key must be there."""
-    return Configuration(**{key: values[key] for key in Configuration.__dataclass_fields__})
+    fields = Configuration.__dataclass_fields__
+    return Configuration(**{key: values[key] for key in fields if key in values})
 
 
 def configuration_to_dict(configuration: Configuration) -> dict:
-    """Returns the JSON keys and values of a configuration, in a fixed order."""
-    return asdict(configuration)
+    """Returns the JSON keys and values of a configuration, in a fixed order.
+
+    A plain model has no keys of recursion.
+    """
+    values = asdict(configuration)
+    if configuration.recursion_steps == 1:
+        for key in _RECURSION_KEYS:
+            del values[key]
+    return values
 
 
 def parameter_shapes(c: Configuration) -> dict[str, tuple[int, ...]]:
@@ -193,6 +227,17 @@ def parameter_shapes(c: Configuration) -> dict[str, tuple[int, ...]]:
         else:
             linear(f"{mlp}.up", c.hidden_dim, c.embed_dim)
         linear(f"{mlp}.down", c.embed_dim, c.hidden_dim)
+    if c.recursion_steps > 1:
+        if c.injection == "bounded":
+            shapes["recursion.keep"] = shapes["recursion.inject"] = (c.embed_dim,)
+        for number in range(c.recursion_steps):
+            for layer in c.core:
+                for half in ("attention", "mlp"):
+                    for what in ("gain", "scale"):
+                        shapes[f"passes.{number}.{layer}.{half}.{what}"] = (c.embed_dim,)
+        if c.exit_gate:
+            shapes["gate.weight"] = (c.embed_dim,)
+            shapes["gate.bias"] = (1,)
     if c.final_norm:
         norm("norm")
     if not c.tied_head:
@@ -205,19 +250,24 @@ def parameter_shapes(c: Configuration) -> dict[str, tuple[int, ...]]:
 
 def logits(c: Configuration, p: Parameters, tokens: Tensor) -> Tensor:
     """Returns the logits (B, T, V) of `tokens` (B, T)."""
+    x = _embed(c, p, tokens)
+    for layer in range(c.layers if c.recursion_steps == 1 else 0):
+        x = _block(c, p, layer, x)
+    if c.recursion_steps > 1:
+        x = states(c, p, x)[-1]
+        for layer in range(c.layers - c.coda, c.layers):
+            x = _block(c, p, layer, x)
+    return _head(c, p, x)
+
+
+def _embed(c: Configuration, p: Parameters, tokens: Tensor) -> Tensor:
     x = p["embedding.token.weight"][tokens] * c.embedding_scale  # (B, T, C)
     if c.position == "learned":
         x = x + p["embedding.position.weight"][: tokens.shape[1]]
-    if c.embedding_norm:
-        x = _norm(c, p, "embedding.norm", x)
-    for layer in range(c.layers):
-        attention, mlp = f"blocks.{layer}.attention", f"blocks.{layer}.mlp"
-        if c.norm_placement == "pre":
-            x = x + _attention(c, p, attention, _norm(c, p, f"{attention}.norm", x))
-            x = x + _mlp(c, p, mlp, _norm(c, p, f"{mlp}.norm", x))
-        else:
-            x = _norm(c, p, f"{attention}.norm", x + _attention(c, p, attention, x))
-            x = _norm(c, p, f"{mlp}.norm", x + _mlp(c, p, mlp, x))
+    return _norm(c, p, "embedding.norm", x) if c.embedding_norm else x
+
+
+def _head(c: Configuration, p: Parameters, x: Tensor) -> Tensor:
     if c.final_norm:
         x = _norm(c, p, "norm", x)
     head = p["embedding.token.weight" if c.tied_head else "head.weight"]
@@ -227,6 +277,89 @@ def logits(c: Configuration, p: Parameters, tokens: Tensor) -> Tensor:
     return y
 
 
+def _block(
+    c: Configuration, p: Parameters, layer: int, x: Tensor, number: int | None = None
+) -> Tensor:
+    """Returns the residual stream after a block; in a core, with the gains of pass `number`."""
+    for half, function in (("attention", _attention), ("mlp", _mlp)):
+        name = f"blocks.{layer}.{half}"
+        if c.norm_placement == "post":
+            x = _norm(c, p, f"{name}.norm", x + function(c, p, name, x))
+        elif number is None:
+            x = x + function(c, p, name, _norm(c, p, f"{name}.norm", x))
+        else:
+            ours = f"passes.{number}.{layer}.{half}"
+            bias = p.get(f"{name}.norm.bias", 0)
+            y = (_norm(c, p, f"{name}.norm", x) - bias) * p[f"{ours}.gain"] + bias
+            x = x + p[f"{ours}.scale"] * function(c, p, name, y)
+    return x
+
+
+def states(c: Configuration, p: Parameters, x: Tensor) -> list[Tensor]:
+    """Returns the state (B, T, C) after each pass of a recursive model; `x` is the embedding."""
+    for layer in range(c.prelude):
+        x = _block(c, p, layer, x)
+    e = h = x
+    found = []
+    for number in range(c.recursion_steps):
+        u = h
+        if c.injection == "outer":
+            u = _unit_norm(c, h)
+        elif number > 0:
+            u = h + e
+            if c.injection == "bounded":
+                u = torch.sigmoid(p["recursion.keep"]) * h + p["recursion.inject"] * e
+        for layer in c.core:
+            u = _block(c, p, layer, u, number)
+        h = h + u if c.injection == "outer" else u
+        found.append(h)
+    return found
+
+
+def recursion_losses(
+    c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Returns, for each pass, the loss of each token that counts, and the share that leaves there.
+
+    The shares are those of the gates; without gates all leave after the last pass.
+    """
+    counts = (targets != IGNORED_TARGET).flatten()
+    losses, shares, stay = [], [], torch.ones_like(counts, dtype=p["norm.weight"].dtype)
+    h = states(c, p, _embed(c, p, tokens))
+    for number, state in enumerate(h):
+        x = state
+        for layer in range(c.layers - c.coda, c.layers):
+            x = _block(c, p, layer, x)
+        y = _head(c, p, x).flatten(0, 1)
+        wanted = targets.flatten()[counts].long()
+        losses.append(F.cross_entropy(y[counts], wanted, reduction="none"))
+        chance = torch.ones_like(stay)
+        if c.exit_gate and number + 1 < len(h):
+            z = _unit_norm(c, state) @ p["gate.weight"] + p["gate.bias"]
+            chance = torch.sigmoid(z).flatten()
+        elif number + 1 < len(h):
+            chance = torch.zeros_like(stay)
+        shares.append((stay * chance)[counts])
+        stay = stay * (1 - chance)
+    return losses, shares
+
+
+GATE_ENTROPY = 0.05
+
+
+def recursion_objective(
+    c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor, kind: str
+) -> Tensor:
+    """Returns what training minimises: "gate", "deep" or "final", the mean over tokens."""
+    losses, shares = recursion_losses(c, p, tokens, targets)
+    if kind == "final":
+        return losses[-1].mean()
+    if kind == "deep":
+        total = sum(range(1, len(losses) + 1))
+        return sum((r + 1) / total * loss.mean() for r, loss in enumerate(losses))
+    return sum((q * loss + GATE_ENTROPY * q * q.log()).mean() for q, loss in zip(shares, losses))
+
+
 def loss(c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor) -> Tensor:
     """Returns the mean cross-entropy in nats over the targets that are not `IGNORED_TARGET`."""
     y = logits(c, p, tokens)
@@ -234,13 +367,25 @@ def loss(c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor) -> Te
 
 
 def gradients(
-    c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor
+    c: Configuration, p: Parameters, tokens: Tensor, targets: Tensor, objective: str = "final"
 ) -> tuple[Tensor, Parameters]:
-    """Returns the loss and its gradient with respect to every parameter."""
+    """Returns the loss, and the gradient of what training minimises by every parameter.
+
+    These are the same but for recursive models, see `recursion_objective`.
+    """
     leaves = {name: value.detach().requires_grad_(True) for name, value in p.items()}
-    value = loss(c, leaves, tokens, targets)
-    parts = torch.autograd.grad(value, list(leaves.values()))
+    value = minimised = loss(c, leaves, tokens, targets)
+    if c.recursion_steps > 1:
+        minimised = recursion_objective(c, leaves, tokens, targets, objective)
+    parts = torch.autograd.grad(minimised, list(leaves.values()))
     return value.detach(), dict(zip(leaves, parts, strict=True))
+
+
+def _unit_norm(c: Configuration, x: Tensor) -> Tensor:
+    """Normalises the last dimension, without gain and bias."""
+    if c.norm == "layernorm":
+        x = x - x.mean(-1, keepdim=True)  # then the mean square is the biased variance
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
 
 
 def _norm(c: Configuration, p: Parameters, name: str, x: Tensor) -> Tensor:
@@ -248,9 +393,7 @@ def _norm(c: Configuration, p: Parameters, name: str, x: Tensor) -> Tensor:
 
     The norm of the embeddings (`embedding_norm`) has neither: only families without gain use it.
     """
-    if c.norm == "layernorm":
-        x = x - x.mean(-1, keepdim=True)  # then the mean square is the biased variance
-    x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+    x = _unit_norm(c, x)
     if f"{name}.weight" in p:
         x = x * p[f"{name}.weight"]
     if f"{name}.bias" in p:

@@ -183,6 +183,13 @@ void mg_cached_attention_forward(const mg_context *context, const mg_cached_atte
     if (pairs > 0) mg_dispatch(context, each * (double)pairs >= MG_SERIAL_FLOPS, tile_worker, &job);
 }
 
+void mg_cached_attention_store(const mg_context *context, const mg_cached_attention *a) {
+    cached_job job = {context, a, 1};
+    for (size_t b = 0; b < a->batch; b++)
+        for (size_t t = 0; t < a->counts[b]; t++)
+            for (size_t g = 0; g < a->kv_heads; g++) store(&job, b, g, t);
+}
+
 size_t mg_cached_attention_scratch(const mg_kernels *kernels, const mg_cached_attention *a,
                                    size_t capacity) {
     size_t d = a->head_width;

@@ -129,6 +129,7 @@ void bench_gelu_backward_f32(bench *b) {
 void bench_swiglu_f32(bench *b) { measure_map2(b, b->kernels->swiglu_f32, SIGMOID_FLOPS + 2); }
 void bench_exp_f32(bench *b) { measure_map1(b, b->kernels->exp_f32, EXP_FLOPS); }
 void bench_tanh_f32(bench *b) { measure_map1(b, b->kernels->tanh_f32, TANH_FLOPS); }
+void bench_sigmoid_f32(bench *b) { measure_map1(b, b->kernels->sigmoid_f32, SIGMOID_FLOPS); }
 void bench_add_f32(bench *b) { measure_map2(b, b->kernels->add_f32, 1); }
 
 void bench_swiglu_backward_f32(bench *b) {
@@ -157,6 +158,16 @@ void bench_scale_add_f32(bench *b) {
     bench_describe(b, 2.0 * (double)n, 12.0 * (double)n, "n=%zu", n);
     while (bench_continue(b)) b->kernels->scale_add_f32(n, 0.5f, x, add, y);
     bench_consume(b, n, y);
+}
+
+void bench_multiply_add_f32(bench *b) {
+    SHAPES({128}, {64 * 512}, {TOKENS * 512});
+    size_t n = size[0];
+    float *add = bench_floats(b, n), *x = bench_floats(b, n), *y = bench_floats(b, n);
+    float *z = bench_floats(b, n);
+    bench_describe(b, 2.0 * (double)n, 16.0 * (double)n, "n=%zu", n);
+    while (bench_continue(b)) b->kernels->multiply_add_f32(n, add, x, y, z);
+    bench_consume(b, n, z);
 }
 
 /* Twelve integer operations of the hash are not FLOPs: the bound is far off. */

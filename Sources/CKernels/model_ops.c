@@ -1,5 +1,7 @@
 /* Embedding, and output head with loss: the two ends of a model. See mg_ops.h. */
 #include "ops.h"
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- Embedding ----------------------------------------------------------------------------------
@@ -98,13 +100,20 @@ static void loss_worker(void *argument, size_t worker, size_t workers) {
     for (size_t i = rows.first; i < rows.end; i++) {
         size_t r = job->first + i;
         float *logits = p->logits + i * p->vocabulary;
+        float weight = p->weight_per_token * (p->weights ? p->weights[r] : 1.0f);
         if (p->targets[r] < 0) {
             p->losses[r] = 0.0f;
+            if (p->dweights) p->dweights[r] = 0.0f;
             if (p->dx) memset(logits, 0, p->vocabulary * sizeof *logits);
         } else {
-            p->losses[r] = job->context->kernels->cross_entropy_f32(
-                p->vocabulary, logits, (size_t)p->targets[r], p->cap, p->weight_per_token,
-                p->dx ? logits : NULL);
+            p->losses[r] = job->context->kernels->cross_entropy_f32(p->vocabulary, logits,
+                                                                    (size_t)p->targets[r], p->cap,
+                                                                    weight, p->dx ? logits : NULL);
+            /* d(q log q) = log q + 1, of a q that is never quite zero. */
+            if (p->dweights)
+                p->dweights[r] =
+                    p->weight_per_token *
+                    (p->losses[r] + p->entropy * (logf(p->weights[r] + FLT_MIN) + 1.0f));
         }
     }
 }

@@ -2,19 +2,10 @@
 #include "ops.h"
 #include <string.h>
 
-/* Rows of a gradient sum are added in at most this many blocks, each of BLOCK_ROWS rows or more and
- * into a buffer of its own; the caller then adds the buffers in order. More would cost memory,
- * fewer would idle workers. */
-enum { ROW_BLOCKS = 16, BLOCK_ROWS = 16, SQUARE_BLOCK = 4096 };
-
-/* Depends on the rows only, never on the workers. */
-static size_t row_blocks(size_t rows) {
-    size_t blocks = rows / BLOCK_ROWS;
-    return blocks < 1 ? 1 : mg_min(blocks, ROW_BLOCKS);
-}
+enum { SQUARE_BLOCK = 4096 };
 
 size_t mg_shared_scratch(size_t width, size_t elements) {
-    size_t norms = 2 * ROW_BLOCKS * width;
+    size_t norms = 2 * MG_ROW_BLOCKS * width;
     size_t squares = 2 * ((elements + SQUARE_BLOCK - 1) / SQUARE_BLOCK); /* doubles */
     return (norms > squares ? norms : squares) + 16;
 }
@@ -118,7 +109,7 @@ static void norm_backward_worker(void *argument, size_t worker, size_t workers) 
 
 void mg_norm_backward(const mg_context *context, const mg_norm *norm, const float *dy, float *dx,
                       int accumulate, float *dgain, float *dbias) {
-    size_t blocks = row_blocks(norm->rows);
+    size_t blocks = mg_row_blocks(norm->rows);
     norm_job job = {.context = context,
                     .norm = norm,
                     .dy = dy,

@@ -33,4 +33,15 @@ static inline float *mg_scratch_of(const mg_context *context, size_t worker) {
 
 static inline size_t mg_min(size_t a, size_t b) { return a < b ? a : b; }
 
+/* Rows of a gradient sum are added in at most this many blocks, each of so many rows or more and
+ * into a buffer of its own; the caller then adds the buffers in order. More would cost memory,
+ * fewer would idle workers. */
+enum { MG_ROW_BLOCKS = 16, MG_BLOCK_ROWS = 16 };
+
+/* Depends on the rows only, never on the workers. */
+static inline size_t mg_row_blocks(size_t rows) {
+    size_t blocks = rows / MG_BLOCK_ROWS;
+    return blocks < 1 ? 1 : mg_min(blocks, MG_ROW_BLOCKS);
+}
+
 #endif

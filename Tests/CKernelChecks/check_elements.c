@@ -56,6 +56,9 @@ static void check_map1(checker *c, map1 *kernel, real *f, real *bound) {
 
 void check_relu_f32(checker *c) { check_map1(c, c->k->relu_f32, ref_relu, no_error); }
 void check_relu2_f32(checker *c) { check_map1(c, c->k->relu2_f32, ref_relu2, relu_bound); }
+/* exp brings two units, the sum and the quotient half a unit each. */
+static double sigmoid_bound(double x) { return 4 * EPS * ref_sigmoid(x) + FLUSHED; }
+void check_sigmoid_f32(checker *c) { check_map1(c, c->k->sigmoid_f32, ref_sigmoid, sigmoid_bound); }
 void check_gelu_f32(checker *c) { check_map1(c, c->k->gelu_f32, ref_gelu, gelu_bound); }
 
 /* ---- Gradients of activations

@@ -54,6 +54,29 @@ void check_scale_add_f32(checker *c) {
     }
 }
 
+void check_multiply_add_f32(checker *c) {
+    size_t n[MAX_LENGTHS], count = lengths(c, n);
+    for (size_t i = 0; i < 6 * count; i++) {
+        size_t size = n[i % count], place = i / count % 3;
+        bool adds = i / count / 3 == 0;
+        case_begin(c, "n %zu, place %zu%s", size, place, adds ? ", add" : "");
+        float *a = wide(c, size, 10), *b = wide(c, size, 10),
+              *add = adds ? wide(c, size, 10) : NULL;
+        float *y = place == 1           ? copied(c, size, a)
+                   : place == 2 && adds ? copied(c, size, add)
+                                        : NULL;
+        const float *from = place == 2 && adds ? y : add;
+        if (!y) y = output(c, size);
+        c->k->multiply_add_f32(size, from, place == 1 ? y : a, b, y);
+        for (size_t j = 0; j < size; j++) {
+            double product = (double)a[j] * (double)b[j];
+            double wanted = product + (add ? (double)add[j] : 0);
+            expect(c, "y", j, (double)y[j], wanted, EPS * (fabs(product) + fabs(wanted)) / 2);
+        }
+        case_end(c);
+    }
+}
+
 /* ---- Dropout: properties, because the contract names no hash
  * --------------------------------------- */
 

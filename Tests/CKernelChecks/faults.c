@@ -126,12 +126,12 @@ FAULTS(layernorm_backward_f32,
        (n, x, gain, stats, dy, dx, accumulate, dgain, dbias), dx, n)
 
 #include "faults_quantized.h"
-
 EXPAND(FAULTS, relu_f32, MAP1)
 EXPAND(FAULTS, relu2_f32, MAP1)
 EXPAND(FAULTS, gelu_f32, MAP1)
 EXPAND(FAULTS, exp_f32, MAP1)
 EXPAND(FAULTS, tanh_f32, MAP1)
+EXPAND(FAULTS, sigmoid_f32, MAP1)
 EXPAND(FAULTS, relu_backward_f32, MAP2)
 EXPAND(FAULTS, relu2_backward_f32, MAP2)
 EXPAND(FAULTS, gelu_backward_f32, MAP2)
@@ -167,10 +167,8 @@ static void doubled_rope_f32(size_t heads, size_t half, const float *cosine, con
 FAULTS(axpy_f32, (size_t n, float scale, const float *x, float *y), (n, scale, x, y), y, n)
 FAULTS(scale_add_f32, (size_t n, float scale, const float *x, const float *add, float *y),
        (n, scale, x, add, y), y, n)
-FAULTS(bf16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
-FAULTS(f32_from_bf16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)
-FAULTS(f16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
-FAULTS(f32_from_f16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)
+FAULTS(multiply_add_f32, (size_t n, const float *add, const float *a, const float *b, float *y),
+       (n, add, a, b, y), y, n)
 FAULTS(dropout_f32,
        (size_t n, uint64_t key, size_t offset, uint32_t threshold, float scale, const float *x,
         float *y),
@@ -327,6 +325,7 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(add_f32)                                                                                     \
     F(axpy_f32)                                                                                    \
     F(scale_add_f32)                                                                               \
+    F(multiply_add_f32)                                                                            \
     F(bf16_from_f32)                                                                               \
     F(f32_from_bf16)                                                                               \
     F(f16_from_f32)                                                                                \
@@ -334,6 +333,7 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
     F(dropout_f32)                                                                                 \
     F(exp_f32)                                                                                     \
     F(tanh_f32)                                                                                    \
+    F(sigmoid_f32)                                                                                 \
     F(column_sum_f32)                                                                              \
     F(adamw_f32)                                                                                   \
     F(adamw_bf16)                                                                                  \

@@ -1,5 +1,5 @@
-/* Planted faults of the kernels of quantised weights: a part of faults.c, which includes it once,
- * after its macros. */
+/* Planted faults of the kernels of quantised weights and 16-bit numbers: a part of faults.c, which
+ * includes it once, after its macros. */
 
 FAULTS(pack_q8_rows, (const mg_q8_rows *x, size_t first, size_t count, int by_block, float *dst),
        (x, first, count, by_block, dst), dst,
@@ -54,3 +54,9 @@ static void shifted_quantize_row_q8(size_t k, const float *x, int8_t *values, in
     size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
     if (sums && blocks > 1) memmove(sums, sums + 1, (blocks - 1) * sizeof *sums);
 }
+
+/* Numbers in 16 bits. */
+FAULTS(bf16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
+FAULTS(f32_from_bf16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)
+FAULTS(f16_from_f32, (size_t n, const float *x, uint16_t *y), (n, x, y), y, n)
+FAULTS(f32_from_f16, (size_t n, const uint16_t *x, float *y), (n, x, y), y, n)

@@ -57,6 +57,24 @@ import Testing
                                 number [default: one per fast core]
         --json                  Print loss, perplexity, bits_per_byte and tokens as
                                 JSON
+
+      Recursive models:
+        --exit-threshold X      Tokens leave early: the smaller, the earlier by gate,
+                                the later by entropy or kl [default: the model's]
+        --exit-by MEASURE       What is held against the threshold: the gates'
+                                probability, the entropy of the prediction (1 =
+                                guessing), or what the last pass changed in it (kl, in
+                                nats): gate, entropy or kl [default: gate]
+        --exit-fill KIND        Keys and values that later passes find of a token that
+                                left: projected from its state (copy), or those of the
+                                pass it left in (share): copy or share [default: copy]
+        --min-recursion-steps N
+                                Passes before a token may leave [default: the model's]
+        --recursion-steps N     Passes at most [default: as many as were trained]
+        --exit-sweep            Measure the loss against the passes for a range of
+                                thresholds, and draw it
+        --chart FILE            Where the sweep is drawn [default: exits.svg beside
+                                the model]
         -h, --help              Show this help
 
       Older spellings, also with _ for -:

@@ -174,6 +174,8 @@ typedef struct {
 } mg_cached_attention;
 
 void mg_cached_attention_forward(const mg_context *context, const mg_cached_attention *attention);
+/* The part of it that puts new keys and values into the caches; `out` is unused. */
+void mg_cached_attention_store(const mg_context *context, const mg_cached_attention *attention);
 
 /* Floats per worker for caches of `capacity`; the layout is that of `a`, its pointers are unused.
  */
@@ -288,7 +290,9 @@ void mg_embedding_backward(const mg_context *context, const mg_embedding *e, con
 
 /* Cross-entropy of x (rows, C) through the head weight (V, C), `chunk` rows at a time: logits of
  * the whole batch never exist. Targets below 0 are ignored. With dx, also the gradients of
- * weight_per_token * (sum of losses): dx [+]=, dhead +=. */
+ * weight_per_token * (sum of losses): dx [+]=, dhead +=. With weights q, which may differ from
+ * token to token, of weight_per_token * sum of (q * loss + entropy * q log q), dweights
+ * too. */
 typedef struct {
     size_t rows, width, vocabulary, chunk;
     const float *x, *head;
@@ -298,14 +302,17 @@ typedef struct {
     mg_type arithmetic; /* of the products */
     float cap;
     float weight_per_token;
-    float *logits; /* (chunk, V) work space */
-    float *losses; /* (rows) */
-    float *dx;     /* or NULL */
+    float *logits;        /* (chunk, V) work space */
+    float *losses;        /* (rows) */
+    const float *weights; /* (rows), or NULL: ones */
+    float entropy;
+    float *dweights; /* (rows), or NULL */
+    float *dx;       /* or NULL */
     int accumulate;
     float *dhead;
 } mg_loss;
 
-/* Returns the sum of the losses, added in order of rows in double. */
+/* Returns the sum of the losses, unweighted, added in order of rows in double. */
 double mg_linear_cross_entropy(const mg_context *context, const mg_loss *loss);
 
 /* What the predictions q (rows, V) of a changed model are beside p, those of the original: logits

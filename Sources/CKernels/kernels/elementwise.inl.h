@@ -54,6 +54,7 @@ MG_MAP1(relu2_f32, v_relu2)
 MG_MAP1(gelu_f32, v_gelu)
 MG_MAP1(exp_f32, v_exp)
 MG_MAP1(tanh_f32, v_tanh)
+MG_MAP1(sigmoid_f32, v_sigmoid)
 MG_MAP2(relu_backward_f32, v_relu_gradient)
 MG_MAP2(relu2_backward_f32, v_relu2_gradient)
 MG_MAP2(gelu_backward_f32, v_gelu_gradient)
@@ -96,6 +97,13 @@ static void scale_add_f32(size_t n, float scale, const float *x, const float *ad
         if (add) product = v_add(product, v_load_n(add + i, m, v_zero()));
         v_store_n(y + i, product, m);
     }
+}
+
+static void multiply_add_f32(size_t n, const float *add, const float *a, const float *b, float *y) {
+    MG_EACH(n, {
+        v_f32 sum = add ? v_part(add + i, m, v_zero()) : v_zero();
+        v_put(y + i, v_fma(v_part(a + i, m, v_zero()), v_part(b + i, m, v_zero()), sum), m);
+    });
 }
 
 /* A random function of (key, number) in plain C, which compilers vectorise inside the attribute

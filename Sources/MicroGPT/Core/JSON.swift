@@ -31,6 +31,13 @@ public enum JSON: Equatable, Sendable {
   }
 }
 
+extension JSON {
+  /// An object with more members; other values are returned as they are.
+  public func adding(_ members: [Member]) -> JSON {
+    if case .object(let own) = self { .object(own + members) } else { self }
+  }
+}
+
 // MARK: - Accessors
 
 extension JSON {

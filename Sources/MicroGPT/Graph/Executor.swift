@@ -41,7 +41,11 @@ final class Executor {
     arena = try Arena(byteCount: plan.byteCount)
     owners = [parameters] + (gradientArena.map { [$0] } ?? [])
     state = .allocate(capacity: 1)
-    state.initialize(to: StepState())
+    let lossSums = UnsafeMutableBufferPointer<Double>.allocate(capacity: graph.lossCount)
+    lossSums.initialize(repeating: 0)
+    let passCounts = UnsafeMutableBufferPointer<Int>.allocate(capacity: graph.passCount)
+    passCounts.initialize(repeating: 0)
+    state.initialize(to: StepState(passCounts: passCounts, lossSums: lossSums))
     let count = graph.tensors.count
     values = .allocate(capacity: count)
     values.initialize(repeating: nil, count: count)
@@ -72,6 +76,8 @@ final class Executor {
     values.deallocate()
     lateValues.deallocate()
     gradients.deallocate()
+    state.pointee.lossSums.deallocate()
+    state.pointee.passCounts.deallocate()
     state.deallocate()
   }
 
@@ -107,11 +113,14 @@ final class Executor {
   }
 
   /// Runs all operations in order.
-  func forward() {
+  func forward() { forward(0..<operations.count) }
+
+  /// Runs these operations; what they read must have been computed before.
+  func forward(_ range: Range<Int>) {
     let step = makeStep()
     let profile = profile
     // By index: an iterator over existentials allocates in debug builds.
-    for t in 0..<operations.count {
+    for t in range {
       operations[t].forward(step)
       profile?.end(moment: t)
     }

@@ -29,6 +29,10 @@ struct Graph: Sendable {
   private(set) var tensors: [Tensor] = []
   private(set) var roles: [Role] = []
   private(set) var operations: [any Operation] = []
+  /// Losses that the graph computes.
+  private(set) var lossCount = 0
+  /// Passes whose tokens are counted are below this.
+  private(set) var passCount = 0
   /// Tensors that must still hold their values after the run.
   private(set) var kept: Set<Int> = []
   /// Ranges of operations whose values backward computes once more instead of keeping them.
@@ -119,6 +123,15 @@ struct Graph: Sendable {
   /// Replaces the last operation by one that does its work too (fusion).
   mutating func replaceLast(with operation: any Operation) {
     operations[operations.count - 1] = operation
+  }
+
+  /// Notes that tokens are counted that enter this pass.
+  mutating func countPass(_ pass: Int) { passCount = max(passCount, pass + 1) }
+
+  /// The place of one more loss among those of the graph.
+  mutating func addLoss() -> Int {
+    lossCount += 1
+    return lossCount - 1
   }
 
   /// Keeps the value of `tensor` readable after a run.

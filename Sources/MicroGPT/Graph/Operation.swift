@@ -84,10 +84,20 @@ struct StepState {
   var sequences: CachedSequences?
   /// What the loss of one token counts: 1 / tokens of the optimizer step.
   var lossWeight: Float = 1
+  /// Tokens of a sequence in a run with caches.
+  var sequenceLength = 1
+  /// The threshold of `Graph.decideExits`.
+  var exitThreshold: Float = 1
+  /// Out: rows that go on into a pass, by pass.
+  let passCounts: UnsafeMutableBufferPointer<Int>
   /// The key of this step's dropout masks.
   var dropoutKey: UInt64 = 0
-  /// Out: sum of the losses of all tokens of the last run, nats.
-  var lossSum = 0.0
+  /// Out: sums of the losses of all tokens of the last run, nats, in the order in which the graph
+  /// has them: one, or one for each pass of a recursive model.
+  let lossSums: UnsafeMutableBufferPointer<Double>
+
+  /// The last of `lossSums`: of what the model predicts in the end.
+  var lossSum: Double { lossSums.last ?? 0 }
 }
 
 /// Where the tensors of a running graph lie.

@@ -9,16 +9,18 @@ final class BatchDecoder {
 
   /// Reserves caches and graphs; *throws* if memory lacks.
   init(
-    model: GPT, compute: Compute, sequenceCount: Int, format: KeyValueFormat = .float32
+    model: GPT, compute: Compute, sequenceCount: Int, format: KeyValueFormat = .float32,
+    depth: Depth = Depth()
   ) throws {
     precondition(sequenceCount > 0, "a batch of no sequences")
-    runner = try SequenceRunner(model: model, compute: compute)
+    try depth.validate(for: model.configuration)
+    runner = try SequenceRunner(model: model, compute: compute, depth: depth)
     var sequences: [CachedSequence] = []
     for _ in 0..<sequenceCount {
-      sequences.append(try CachedSequence(model.configuration, format: format))
+      sequences.append(try CachedSequence(model.configuration, depth, format: format))
     }
     self.sequences = sequences
-    batch = try CachedGraph(model, compute, sequenceCount: sequenceCount, count: 1)
+    batch = try CachedGraph(model, compute, depth, sequenceCount: sequenceCount, count: 1)
   }
 
   /// The number of sequences.
@@ -48,6 +50,6 @@ final class BatchDecoder {
       batch.tokens[index] = rests ? 0 : token
       if !rests { sequence.append(token) }
     }
-    return batch.run()
+    return batch.run().logits
   }
 }

@@ -10,8 +10,10 @@ final class CachedSequence {
   private let window: UnsafeMutablePointer<Int32>
 
   /// An empty sequence; *throws* if memory lacks.
-  init(_ configuration: ModelConfiguration, format: KeyValueFormat) throws(MemoryError) {
-    cache = try KeyValueCache(configuration, format: format)
+  init(
+    _ configuration: ModelConfiguration, _ depth: Depth, format: KeyValueFormat
+  ) throws(MemoryError) {
+    cache = try KeyValueCache(configuration, depth, format: format)
     window = .allocate(capacity: cache.capacity)
     window.initialize(repeating: 0, count: cache.capacity)
   }

@@ -9,9 +9,12 @@ final class Decoder {
   private let sequence: CachedSequence
 
   /// Reserves cache and graphs; *throws* if memory lacks.
-  init(model: GPT, compute: Compute, format: KeyValueFormat = .float32) throws {
-    runner = try SequenceRunner(model: model, compute: compute)
-    sequence = try CachedSequence(model.configuration, format: format)
+  init(
+    model: GPT, compute: Compute, format: KeyValueFormat = .float32, depth: Depth = Depth()
+  ) throws {
+    try depth.validate(for: model.configuration)
+    runner = try SequenceRunner(model: model, compute: compute, depth: depth)
+    sequence = try CachedSequence(model.configuration, depth, format: format)
   }
 
   /// Begins a new sequence.
@@ -22,6 +25,9 @@ final class Decoder {
 
   /// Tokens computed since the beginning: what prefill found in the cache is not among them.
   var computedCount: Int { runner.computedCount }
+
+  /// The passes that the last token went through: 1 in models that are not recursive.
+  var lastPasses: Int { runner.lastPasses }
 
   /// Bytes of the cache.
   var cacheByteCount: Int { sequence.cache.byteCount }

@@ -27,6 +27,8 @@ public struct GenerationResult: Sendable, Equatable {
   public var promptTokenCount: Int
   /// Tokens generated.
   public var tokenCount: Int
+  /// Passes of a recursive model that the tokens generated took, together.
+  public var passCount = 0
   /// Time to take in the prompt.
   public var prefillSeconds: Double
   /// Time to generate the tokens.
@@ -43,7 +45,8 @@ public final class TextGenerator {
 
   /// *Throws* if memory lacks, or if model and tokenizer don't belong together.
   public init(
-    model: GPT, tokenizer: any TextTokenizer, compute: Compute, cache: KeyValueFormat = .float32
+    model: GPT, tokenizer: any TextTokenizer, compute: Compute, cache: KeyValueFormat = .float32,
+    depth: Depth = Depth()
   ) throws {
     guard tokenizer.vocabularySize == model.configuration.vocabularySize else {
       throw GenerationError.otherVocabulary(
@@ -51,7 +54,7 @@ public final class TextGenerator {
     }
     self.model = model
     self.tokenizer = tokenizer
-    decoder = try Decoder(model: model, compute: compute, format: cache)
+    decoder = try Decoder(model: model, compute: compute, format: cache, depth: depth)
   }
 
   /// Continues `prompt`.
@@ -96,7 +99,7 @@ public final class TextGenerator {
     var logits = try decoder.prefill(tokens)
     let prefilled = clock()
     var end = GenerationResult.End.maxTokens
-    var count = 0
+    var (count, passCount) = (0, 0)
     while count < options.maxTokens {
       probabilities?.read(logits)
       guard let token = sampler.draw(logits) else {
@@ -105,7 +108,10 @@ public final class TextGenerator {
           : .noNumber(promptTokens: tokens.count, tokens: count)
       }
       count += 1
-      onToken(probabilities?.report(token) ?? GeneratedToken(token: token))
+      passCount += decoder.lastPasses
+      var report = probabilities?.report(token) ?? GeneratedToken(token: token)
+      report.passes = decoder.lastPasses
+      onToken(report)
       if token == tokenizer.endToken {
         end = .endToken
         break
@@ -128,7 +134,7 @@ public final class TextGenerator {
     }
     return GenerationResult(
       end: end, promptTokenCount: tokens.count, tokenCount: count,
-      prefillSeconds: prefilled - start, decodeSeconds: clock() - prefilled)
+      passCount: passCount, prefillSeconds: prefilled - start, decodeSeconds: clock() - prefilled)
   }
 
   private func makeSampler(

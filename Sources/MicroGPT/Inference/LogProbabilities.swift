@@ -13,6 +13,8 @@ public struct TokenLogProbability: Sendable, Equatable {
 public struct GeneratedToken: Sendable, Equatable {
   /// The token.
   public var token: Int32
+  /// Passes of a recursive model that predicted it; 1 in others.
+  public var passes = 1
   /// The natural logarithm of its probability; nil unless asked for.
   public var logProbability: Double?
   /// The most probable tokens in its place, the best first; as many as were asked for.

@@ -51,6 +51,7 @@ extension Parameter {
     switch start {
     case .zero: values.update(repeating: 0)
     case .one: values.update(repeating: 1)
+    case .constant(let value): values.update(repeating: Float(value))
     case .normal(let deviation):
       // Of the width of an interval, the deviation is 1 / sqrt 12.
       let width = deviation * 12.0.squareRoot()

@@ -66,9 +66,7 @@ public struct ModelFile {
     let matrices = try mapped.matrices(of: table)
     if use == .inference, let availableMemory {
       let weights = matrices.byteCount + table.elementCount * 4
-      let cache = KeyValueCache.byteCount(
-        layerCount: configuration.layerCount, heads: configuration.heads,
-        capacity: configuration.contextLength, format: .float32)
+      let cache = KeyValueCache.byteCount(configuration)
       if weights + cache > availableMemory {
         throw MemoryError.modelDoesNotFit(
           weights: weights, cache: cache, available: availableMemory)

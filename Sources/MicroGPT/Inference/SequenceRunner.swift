@@ -6,25 +6,46 @@ struct CachedGraph {
   let executor: Executor
   let graph: LogitsGraph
   let table: SequenceTable
+  private let passCount: Int
 
   /// Records and plans it; *throws* if memory lacks.
-  init(_ model: GPT, _ compute: Compute, sequenceCount: Int, count: Int) throws {
+  init(
+    _ model: GPT, _ compute: Compute, _ depth: Depth, sequenceCount: Int, count: Int
+  ) throws {
     graph = LogitsGraph(
       model.configuration, model.table, batchSize: sequenceCount, sequenceLength: count,
-      cached: true)
+      cached: true, depth: depth)
+    passCount = depth.passes ?? model.configuration.passCount
     executor = try Executor(
       graph.graph, compute: compute, parameters: model.weights, matrices: model.matrices)
     table = SequenceTable(sequenceCount: sequenceCount)
     executor.state.pointee.sequences = table.sequences
+    executor.state.pointee.sequenceLength = count
+    executor.state.pointee.exitThreshold = Float(depth.exit?.threshold ?? 1)
   }
 
   /// Where the ids of the new tokens go.
   var tokens: UnsafeMutableBufferPointer<Int32> { executor.integers(graph.tokens) }
 
-  /// Computes; returns the logits (sequences, V).
-  func run() -> UnsafeMutablePointer<Float> {
-    executor.forward()
-    return executor.floats(graph.logits).baseAddress.unsafelyUnwrapped
+  /// Computes; returns the logits (sequences, V) and the passes of the last row.
+  ///
+  /// Passes end where all rows have left: what later ones would have put into the caches is put
+  /// there instead.
+  func run() -> (logits: UnsafeMutablePointer<Float>, passes: Int) {
+    var (next, passes) = (0, passCount)
+    for i in 0..<graph.exits.count {  // an enumeration allocates in debug builds
+      let exit = graph.exits[i]
+      executor.forward(next..<exit.leave.lowerBound)
+      let rows = executor.floats(exit.active)
+      if passes == passCount && rows[rows.count - 1] == 0 { passes = exit.pass }
+      if executor.state.pointee.passCounts[exit.pass] == 0 {
+        executor.forward(exit.leave)
+        return (executor.floats(exit.logits).baseAddress.unsafelyUnwrapped, passes)
+      }
+      next = exit.leave.upperBound
+    }
+    executor.forward(next..<graph.graph.operations.count)
+    return (executor.floats(graph.logits).baseAddress.unsafelyUnwrapped, passes)
   }
 }
 
@@ -44,8 +65,11 @@ final class SequenceRunner {
   /// memory of its own.
   private var chunks: [Int: CachedGraph] = [:]
   private let chunkLength: Int
+  private let depth: Depth
   /// Tokens computed so far, those of slides included.
   private(set) var computedCount = 0
+  /// The passes that the last token went through.
+  private(set) var lastPasses = 1
 
   /// Most tokens computed at once: enough for full matrix tiles, little memory.
   ///
@@ -57,16 +81,17 @@ final class SequenceRunner {
   }
 
   /// Prepares the graphs that no token may wait for; *throws* if memory lacks.
-  init(model: GPT, compute: Compute) throws {
+  init(model: GPT, compute: Compute, depth: Depth) throws {
     self.model = model
     self.compute = compute
+    self.depth = depth
     chunkLength = min(SequenceRunner.prefillChunk(model), model.configuration.contextLength)
-    single = try CachedGraph(model, compute, sequenceCount: 1, count: 1)
+    single = try CachedGraph(model, compute, depth, sequenceCount: 1, count: 1)
     var left = restarts ? keptAfterSlide : 0
     while left > 0 {
       let count = min(left, chunkLength)
       if slides[count] == nil {
-        slides[count] = try CachedGraph(model, compute, sequenceCount: 1, count: count)
+        slides[count] = try CachedGraph(model, compute, depth, sequenceCount: 1, count: count)
       }
       left -= count
     }
@@ -138,14 +163,16 @@ final class SequenceRunner {
     graph.table.set(0, cache: sequence.cache, position: sequence.position, count: count)
     for i in 0..<count { sequence.append(graph.tokens[i]) }
     computedCount += count
-    return graph.run()
+    let result = graph.run()
+    lastPasses = result.passes
+    return result.logits
   }
 
   private func graph(_ count: Int) throws -> CachedGraph {
     if count == 1 { return single }
     if let graph = slides[count] ?? chunks[count] { return graph }
     if count < chunkLength { chunks = chunks.filter { $0.key == chunkLength } }
-    let graph = try CachedGraph(model, compute, sequenceCount: 1, count: count)
+    let graph = try CachedGraph(model, compute, depth, sequenceCount: 1, count: count)
     chunks[count] = graph
     return graph
   }

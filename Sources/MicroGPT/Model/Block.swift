@@ -12,6 +12,10 @@ struct ModelRecorder {
   var isCached = false
   /// The rotation of each row, where `isCached`.
   private var angles: Tensor?
+  /// The pass after which the coda is passed through to see what would be predicted.
+  var measuredPass: Int?
+  /// Keys and values of each layer in the pass before, where tokens that have left keep them.
+  private var keptKeys: [Int: Tensor] = [:]
 
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, isTraining: Bool,
@@ -25,6 +29,11 @@ struct ModelRecorder {
 
   /// The residual stream after the last block, normalised: tokens (B, T) → (B, T, C).
   mutating func body(_ tokens: Tensor) -> Tensor {
+    finish(layers(0..<configuration.layerCount, of: embed(tokens)))
+  }
+
+  /// What enters the first block.
+  mutating func embed(_ tokens: Tensor) -> Tensor {
     let c = configuration
     var x = graph.embedding(
       tokens, table: parameter("embedding.token.weight"),
@@ -36,53 +45,115 @@ struct ModelRecorder {
         batchSize: tokens.shape[0], sequenceLength: tokens.shape[1], heads: c.heads,
         contextLength: c.contextLength)
     }
-    for layer in 0..<c.layerCount {
-      // Backward begins with the last block: dropping its values would save nothing.
-      x = recomputesBlocks && layer + 1 < c.layerCount ? segment(x, layer) : block(x, layer)
-    }
-    return c.finalNorm ? norm(x, "norm") : x
+    return x
   }
+
+  /// Some blocks, each passed through once.
+  mutating func layers(_ layers: Range<Int>, of input: Tensor) -> Tensor {
+    var x = input
+    for layer in layers {
+      // Backward begins with the last block: dropping its values would save nothing.
+      let isLast = layer + 1 == configuration.layerCount
+      x = segment(if: !isLast) { $0.block(x, layer) }
+    }
+    return x
+  }
+
+  /// What the head reads.
+  mutating func finish(_ x: Tensor) -> Tensor { configuration.finalNorm ? norm(x, "norm") : x }
 
   /// The head's weight (V, C).
   mutating func head() -> Tensor {
     parameter(configuration.tiedHead ? "embedding.token.weight" : "head.weight")
   }
 
-  private mutating func segment(_ x: Tensor, _ layer: Int) -> Tensor {
+  /// Records what backward computes again, if it does that at all and here.
+  mutating func segment<Result>(
+    if isWanted: Bool = true, _ record: (inout ModelRecorder) -> Result
+  ) -> Result {
+    guard recomputesBlocks && isWanted else { return record(&self) }
     graph.beginSegment()
     defer { graph.endSegment() }
-    return block(x, layer)
+    return record(&self)
   }
 
-  private mutating func block(_ input: Tensor, _ layer: Int) -> Tensor {
+  /// One block; in a recursive model's core, during `pass`.
+  mutating func block(_ input: Tensor, _ layer: Int, _ pass: Pass? = nil) -> Tensor {
     let name = "blocks.\(layer)"
     var x = input
     switch configuration.normPlacement {
     case .pre:
-      x = graph.add(x, attention(norm(x, "\(name).attention.norm", compact: true), layer))
-      x = graph.add(x, mlp(norm(x, "\(name).mlp.norm", compact: true), layer))
+      let entering = blockNorm(x, layer, "attention", pass)
+      x = add(x, attention(entering, layer, pass), layer, "attention", pass)
+      x = add(x, mlp(blockNorm(x, layer, "mlp", pass), layer), layer, "mlp", pass)
     case .post:
-      x = norm(graph.add(x, attention(x, layer)), "\(name).attention.norm")
+      x = norm(graph.add(x, attention(x, layer, nil)), "\(name).attention.norm")
       x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
     }
     return x
   }
 
-  private mutating func attention(_ x: Tensor, _ layer: Int) -> Tensor {
+  /// The norm in front of one half of a block, times the gain of the pass.
+  private mutating func blockNorm(
+    _ x: Tensor, _ layer: Int, _ half: String, _ pass: Pass?
+  ) -> Tensor {
+    let name = "blocks.\(layer).\(half).norm"
+    guard let pass else { return norm(x, name, compact: true) }
+    let ofPass = parameter(
+      "\(Recursion.gainName(pass: pass.number, layer: layer, half)).gain")
+    let gain = optionalParameter("\(name).weight").map { graph.product($0, ofPass) } ?? ofPass
+    return norm(x, gain: gain, bias: optionalParameter("\(name).bias"), compact: true)
+  }
+
+  /// The residual sum behind one half of a block, the new part times the scale of the pass.
+  private mutating func add(
+    _ x: Tensor, _ delta: Tensor, _ layer: Int, _ half: String, _ pass: Pass?
+  ) -> Tensor {
+    guard let pass else { return graph.add(x, delta) }
+    let scale = parameter(
+      "\(Recursion.gainName(pass: pass.number, layer: layer, half)).scale")
+    return graph.blend(x, delta, b: scale, active: pass.active)
+  }
+
+  private mutating func attention(_ x: Tensor, _ layer: Int, _ pass: Pass?) -> Tensor {
     let c = configuration
-    var qkv = graph.linear(x, linearParameters("blocks.\(layer).attention.qkv"), compact: true)
-    if c.position == .rope || c.queryKeyNorm {
-      qkv = graph.rotary(
-        qkv, heads: c.heads, contextLength: c.contextLength, rotates: c.position == .rope,
-        normalizes: c.queryKeyNorm, angles: angles)
+    var qkv = queriesKeysValues(x, layer)
+    if let pass, pass.sharesKeys {
+      if let before = keptKeys[layer], let active = pass.active {
+        qkv = graph.keepKeys(qkv, before: before, heads: c.heads, active: active)
+      }
+      keptKeys[layer] = qkv
     }
+    let slot =
+      measuredPass.map { c.measuringSlot(layer: layer, pass: $0) }
+      ?? c.cacheSlot(layer: layer, pass: pass?.number ?? 0)
     let mixed =
       isCached
-      ? graph.cachedAttention(qkv, heads: c.heads, layer: layer, capacity: c.contextLength)
+      ? graph.cachedAttention(qkv, heads: c.heads, slot: slot, capacity: c.contextLength)
       : graph.attention(qkv, heads: c.heads)
     return graph.dropout(
       graph.linear(mixed, linearParameters("blocks.\(layer).attention.output")),
       rate: Float(c.dropout))
+  }
+
+  private mutating func queriesKeysValues(_ x: Tensor, _ layer: Int) -> Tensor {
+    let c = configuration
+    let qkv = graph.linear(x, linearParameters("blocks.\(layer).attention.qkv"), compact: true)
+    guard c.position == .rope || c.queryKeyNorm else { return qkv }
+    return graph.rotary(
+      qkv, heads: c.heads, contextLength: c.contextLength, rotates: c.position == .rope,
+      normalizes: c.queryKeyNorm, angles: angles)
+  }
+
+  /// Fills the places in the cache of a pass that nobody entered: from the state `x` that all
+  /// tokens left with, or with the keys and values of the pass they left in.
+  mutating func fillCache(_ x: Tensor, _ pass: Pass) {
+    let c = configuration
+    for layer in c.coreLayers {
+      let shared = pass.sharesKeys ? keptKeys[layer] : nil
+      let qkv = shared ?? queriesKeysValues(blockNorm(x, layer, "attention", pass), layer)
+      graph.storeKeys(qkv, heads: c.heads, slot: c.cacheSlot(layer: layer, pass: pass.number))
+    }
   }
 
   private mutating func mlp(_ x: Tensor, _ layer: Int) -> Tensor {
@@ -100,11 +171,18 @@ struct ModelRecorder {
   }
 
   /// `compact`: only linear maps read the result.
-  private mutating func norm(_ x: Tensor, _ name: String?, compact: Bool = false) -> Tensor {
-    graph.norm(
-      x, kind: configuration.normalization == .rmsnorm ? .rms : .layer,
-      gain: name.flatMap { optionalParameter("\($0).weight") },
+  mutating func norm(_ x: Tensor, _ name: String?, compact: Bool = false) -> Tensor {
+    norm(
+      x, gain: name.flatMap { optionalParameter("\($0).weight") },
       bias: name.flatMap { optionalParameter("\($0).bias") }, compact: compact)
+  }
+
+  private mutating func norm(
+    _ x: Tensor, gain: Tensor?, bias: Tensor?, compact: Bool
+  ) -> Tensor {
+    graph.norm(
+      x, kind: configuration.normalization == .rmsnorm ? .rms : .layer, gain: gain, bias: bias,
+      compact: compact)
   }
 
   private mutating func linearParameters(_ name: String) -> LinearParameters {
@@ -112,7 +190,7 @@ struct ModelRecorder {
       weight: parameter("\(name).weight"), bias: optionalParameter("\(name).bias"))
   }
 
-  private mutating func parameter(_ name: String) -> Tensor {
+  mutating func parameter(_ name: String) -> Tensor {
     guard let tensor = optionalParameter(name) else {
       preconditionFailure("no parameter \(name) in this configuration")
     }

@@ -4,7 +4,7 @@
 extension ModelConfiguration {
   /// The configuration as a JSON object.
   public var json: JSON {
-    [
+    let plain: JSON = [
       "family": .string(family.rawValue), "vocabulary_size": .integer(vocabularySize),
       "context_length": .integer(contextLength), "layers": .integer(layerCount),
       "heads": .integer(headCount), "kv_heads": .integer(keyValueHeadCount),
@@ -18,6 +18,7 @@ extension ModelConfiguration {
       "final_norm": .bool(finalNorm), "dropout": .number(dropout),
       "initialization": .string(initialization.rawValue),
     ]
+    return plain.adding(recursion?.members ?? [])
   }
 
   /// Reads what `json` wrote and validates it.
@@ -48,11 +49,13 @@ extension ModelConfiguration {
     finalNorm = try reader.flag("final_norm")
     dropout = try reader.number("dropout")
     initialization = json["initialization"] == nil ? .fanIn : try reader.name("initialization")
+    recursion = try Recursion.read(reader)
     try validate()
   }
 }
 
-private struct ConfigurationReader {
+/// Reads members of a configuration; what is missing or of another type is an error.
+struct ConfigurationReader {
   let json: JSON
   init(_ json: JSON) { self.json = json }
 

@@ -75,6 +75,8 @@ public struct ModelConfiguration: Equatable, Sendable {
   public var dropout: Double
   /// How weights start.
   public var initialization: Initialization
+  /// How the core is passed through several times; nil for a plain model.
+  public var recursion: Recursion?
 
   /// D: width of one head, C / H.
   public var headWidth: Int { modelWidth / headCount }
@@ -87,12 +89,16 @@ public struct ModelConfiguration: Equatable, Sendable {
   /// Floating-point operations of training on one token, forward and backward: six per weight of a
   /// matrix product (the head counts, the embedding look-up does not) plus attention, whose causal
   /// half is counted: 6 · L · T · H · D.
-  public var trainingFlopsPerToken: Double {
+  public var trainingFlopsPerToken: Double { 3 * inferenceFlopsPerToken }
+
+  /// The forward third of these operations, all passes included.
+  public var inferenceFlopsPerToken: Double {
     let projections = (headCount + 2 * keyValueHeadCount) * headWidth + headCount * headWidth
     let mlp = (activation == .swiglu ? 3 : 2) * hiddenWidth
-    let weights = layerCount * modelWidth * (projections + mlp) + vocabularySize * modelWidth
-    let attention = layerCount * contextLength * headCount * headWidth
-    return 6 * Double(weights) + 6 * Double(attention)
+    let layers = passedLayerCount
+    let weights = layers * modelWidth * (projections + mlp) + vocabularySize * modelWidth
+    let attention = layers * contextLength * headCount * headWidth
+    return 2 * Double(weights) + 2 * Double(attention)
   }
 }
 
@@ -137,6 +143,7 @@ extension ModelConfiguration {
     if !(embeddingScale.isFinite && embeddingScale > 0) {
       throw .outOfRange(option: "embedding scale", found: "\(embeddingScale)", range: "above 0")
     }
+    try recursion?.validate(layerCount: layerCount, placement: normPlacement)
   }
 }
 

@@ -7,6 +7,7 @@ public struct Parameter: Sendable, Equatable {
   /// How it is initialised.
   enum Start: Sendable, Equatable {
     case zero, one
+    case constant(Double)
     case normal(deviation: Double)
   }
 
@@ -138,6 +139,11 @@ public struct ParameterTable: Sendable {
       }
       linear("\(block).mlp.down", [width], c.hiddenWidth, residual)
     }
+    if let recursion = c.recursion {
+      entries += recursion.parameters(core: c.coreLayers).map {
+        ($0.name, Shape($0.isScalar ? 1 : width), $0.start, [])
+      }
+    }
     if c.finalNorm { norm("norm") }
     if !c.tiedHead { table("head.weight", c.vocabularySize) }
     return entries
@@ -152,6 +158,7 @@ public struct ParameterTable: Sendable {
       switch parameter.start {
       case .zero: for i in range { floats[i] = 0 }
       case .one: for i in range { floats[i] = 1 }
+      case .constant(let value): for i in range { floats[i] = Float(value) }
       case .normal(let deviation):
         for i in range { floats[i] = Float(deviation * generator.nextNormal()) }
       }

@@ -12,11 +12,14 @@ public final class CachedEvaluator {
   private let contextLength: Int
 
   /// Reserves the cache and the memory of a step; *throws* if memory lacks.
-  public init(model: GPT, split: TokenSplit, format: KeyValueFormat, compute: Compute) throws {
+  public init(
+    model: GPT, split: TokenSplit, format: KeyValueFormat, compute: Compute,
+    depth: Depth = Depth()
+  ) throws {
     self.split = split
     vocabularySize = model.configuration.vocabularySize
     contextLength = model.configuration.contextLength
-    decoder = try Decoder(model: model, compute: compute, format: format)
+    decoder = try Decoder(model: model, compute: compute, format: format, depth: depth)
   }
 
   /// Walks the whole split, in the windows of `Evaluator`; nil if `shouldStop` said so.
@@ -27,19 +30,22 @@ public final class CachedEvaluator {
     var targets = inputs
     var probabilities = LogProbabilities(vocabularySize: vocabularySize, alternativeCount: 0)
     var windows = EvaluationWindows(split)
-    var (sum, tokenCount) = (0.0, 0)
+    var (sum, tokenCount, passes) = (0.0, 0, 0)
     while let counted = nextWindow(&windows, &inputs, &targets), sum.isFinite {
       decoder.reset()
       for (input, target) in zip(inputs, targets) {
         if target < 0 { break }  // padding, at the end of a window
         if shouldStop() { return nil }
         probabilities.read(decoder.decode(input))
+        passes += decoder.lastPasses
         sum -= probabilities.areAllNumbers ? probabilities.value(Int(target)) : .nan
       }
       tokenCount += counted
     }
+    let count = Double(max(tokenCount, 1))
     return Evaluator.Result(
-      loss: sum / Double(max(tokenCount, 1)), tokenCount: tokenCount,
+      loss: sum / count, passLosses: [sum / count], passes: Double(passes) / count,
+      tokenCount: tokenCount,
       byteCount: split.targetByteCount)
   }
 

@@ -8,11 +8,17 @@ public final class Evaluator {
   private let split: TokenSplit
   private let batchSize: Int
   private let sequenceLength: Int
+  private let depth: Depth
+  private let passCount: Int
 
   /// The sum of a walk.
   public struct Result: Sendable, Equatable {
-    /// Nats per token.
+    /// Nats per token; of a recursive model after the last pass, or where each token leaves.
     public var loss: Double
+    /// Nats per token after each pass of a recursive model; one loss for others, or with exits.
+    public var passLosses: [Double]
+    /// Passes that a token goes through, on average.
+    public var passes: Double
     /// Tokens predicted.
     public var tokenCount: Int
     /// Bytes of text that the predicted tokens stand for.
@@ -26,15 +32,31 @@ public final class Evaluator {
   }
 
   /// Reserves the memory of the walk; `batchSize` changes speed, not results beyond rounding.
-  public init(model: GPT, split: TokenSplit, batchSize: Int, compute: Compute) throws {
+  ///
+  /// *Throws* `DepthError` for a depth that the model can't be run to.
+  public init(
+    model: GPT, split: TokenSplit, batchSize: Int, compute: Compute, depth: Depth = Depth()
+  ) throws {
+    try depth.validate(for: model.configuration)
     self.split = split
     self.batchSize = batchSize
+    self.depth = depth
+    passCount = depth.passes ?? model.configuration.passCount
     sequenceLength = model.configuration.contextLength
     loss = LossGraph(
       model.configuration, model.table, batchSize: batchSize, sequenceLength: sequenceLength,
-      isTraining: false)
+      isTraining: false, depth: depth)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, matrices: model.matrices)
+    threshold = depth.exit?.threshold ?? 1
+  }
+
+  /// The threshold of the exits, for the next walk.
+  ///
+  /// *Requires*: 0 … 1.
+  public var threshold: Double {
+    get { Double(executor.state.pointee.exitThreshold) }
+    set { executor.state.pointee.exitThreshold = Float(newValue) }
   }
 
   /// Walks the whole split; nil if `shouldStop` said so.
@@ -42,21 +64,34 @@ public final class Evaluator {
   /// Ends early where the loss is no longer finite, which nothing after that would change.
   public func run(shouldStop: () -> Bool = { false }) -> Result? {
     var windows = EvaluationWindows(split)
-    var sum = 0.0
+    let state = executor.state
+    var sums = [Double](repeating: 0, count: state.pointee.lossSums.count)
     var tokenCount = 0
+    var passes = 0
     while let counted = windows.next(
       inputs: executor.integers(loss.tokens), targets: executor.integers(loss.targets),
       batchSize: batchSize, sequenceLength: sequenceLength)
     {
       executor.forward()
-      sum += executor.state.pointee.lossSum
+      for i in sums.indices { sums[i] += state.pointee.lossSums[i] }
       tokenCount += counted
+      passes += passesOfAll(counted)
       if shouldStop() { return nil }
-      if !sum.isFinite { break }
+      if !(sums.last ?? 0).isFinite { break }
     }
+    let count = Double(max(tokenCount, 1))
     return Result(
-      loss: sum / Double(max(tokenCount, 1)), tokenCount: tokenCount,
-      byteCount: split.targetByteCount)
+      loss: (sums.last ?? 0) / count, passLosses: sums.map { $0 / count },
+      passes: Double(passes) / count, tokenCount: tokenCount, byteCount: split.targetByteCount)
+  }
+
+  /// Passes that the `count` tokens of the last run went through, together.
+  private func passesOfAll(_ count: Int) -> Int {
+    guard let shared = depth.exit?.sharedPasses, shared < passCount else {
+      return count * passCount
+    }
+    let counts = executor.state.pointee.passCounts
+    return count * shared + (shared..<passCount).reduce(0) { $0 + counts[$1] }
   }
 }
 

@@ -38,7 +38,8 @@ public struct MemoryEstimate: Sendable, Equatable {
     // The inputs of the four products and queries; the last block is never computed again, of the
     // others the input is left.
     let kept = (recipe.precision == .bfloat16 ? 2 : 4) * (4 * width + inner)
-    let perToken = recipe.recomputes ? kept + (layers - 1) * 4 * width : layers * kept
+    let perToken =
+      recipe.recomputes ? kept + (layers - 1) * 4 * width : Double(c.passedLayerCount) * kept
     let tokens = Double(recipe.batchSize) * Double(c.contextLength)
     return 8 * (hidden + others) + moments + tokens * perToken
   }
@@ -53,9 +54,7 @@ public struct MemoryEstimate: Sendable, Equatable {
     let table = ParameterTable(configuration)
     parameterCount = table.parameterCount
     let length = configuration.contextLength
-    let training = LossGraph(
-      configuration, table, batchSize: batchSize, sequenceLength: length, isTraining: true,
-      recomputes: recipe.recomputes, precision: recipe.precision)
+    let training = LossGraph(configuration, table, recipe, passes: configuration.passCount)
     var needs = Executor.scratchNeeds(training.graph, compute.kernels)
     needs.shared = max(needs.shared, mg_shared_scratch(0, table.elementCount))
     let weights = table.elementCount * 4

@@ -18,10 +18,12 @@ public final class Trainer {
   let compute: Compute
   let optimizer: any Optimizer
   let gradients: Arena
-  let executor: Executor
+  /// Passes through the core of the next step.
+  private(set) var passCount: Int
+  private(set) var executor: Executor
   /// Parts of the gradient block that a step begins with zeros in.
-  let zeroed: [Range<Int>]
-  private let loss: LossGraph
+  private(set) var zeroed: [Range<Int>]
+  private var loss: LossGraph
   // All batches of one step, so that tokens are counted before the first gradient.
   private let batches: Arena
 
@@ -50,10 +52,8 @@ public final class Trainer {
     sampler = BatchSampler(training, seed: configuration.seed)
     optimizer = try makeOptimizer(configuration, table: model.table, compute: compute)
     gradients = try Arena(byteCount: model.table.elementCount * 4)
-    loss = LossGraph(
-      model.configuration, model.table, batchSize: configuration.batchSize,
-      sequenceLength: model.configuration.contextLength, isTraining: true,
-      recomputes: configuration.recomputes, precision: configuration.precision)
+    passCount = configuration.passes(at: 0, of: model.configuration.passCount)
+    loss = LossGraph(model.configuration, model.table, configuration, passes: passCount)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
@@ -69,9 +69,23 @@ public final class Trainer {
       * configuration.gradientAccumulation
   }
 
+  /// Makes sure that the next step has the passes that the recipe wants; *throws* if memory lacks.
+  ///
+  /// The activations of the old graph are given back first.
+  public func prepareStep() throws {
+    let wanted = configuration.passes(at: step, of: model.configuration.passCount)
+    if wanted == passCount { return }
+    precondition(executor.profile == nil || wanted == passCount, "profiles are of one graph")
+    passCount = wanted
+    loss = LossGraph(model.configuration, model.table, configuration, passes: passCount)
+    executor = try Executor(
+      loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
+    zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
+  }
+
   /// Does one optimizer step.
   ///
-  /// Allocates nothing.
+  /// Allocates nothing. *Requires*: `prepareStep` was called since the last one, if loops grow.
   ///
   /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
   /// and optimizer are those of the last step.

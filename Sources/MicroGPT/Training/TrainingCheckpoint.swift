@@ -77,6 +77,7 @@ public enum TrainingCheckpoint {
       "seed": .string(String(c.seed)), "grad_clip": .number(c.gradientClip),
       "precision": .string(c.precision.rawValue),
       "grad_clip_value": .number(c.gradientLimit),
+      "recursion_loss": .string(c.recursionLoss.rawValue), "loop_growth": .bool(c.growsLoops),
       "optimizer": [
         "name": .string(c.optimizer.rawValue), "state": .string(c.optimizerState.rawValue),
         "momentum": .number(c.muon.momentum), "adamw_lr": .number(c.muon.adamWRate),
@@ -130,6 +131,13 @@ public enum TrainingCheckpoint {
       recipe.precision = precision
     }
     recipe.gradientLimit = json["grad_clip_value"]?.doubleValue ?? 0
+    if json["recursion_loss"] != nil {
+      guard let loss = RecursionLoss(rawValue: try reader.text("recursion_loss")) else {
+        throw reader.damage("an unknown recursion loss")
+      }
+      recipe.recursionLoss = loss
+      recipe.growsLoops = json["loop_growth"]?.boolValue ?? false
+    }
     try readOptimizer(optimizer, into: &recipe)
     recipe.schedule.plateau.halvings = try schedule.integer("halvings")
     recipe.schedule.plateau.evaluationsSinceBest = try schedule.integer("evaluations_since_best")

@@ -142,6 +142,7 @@ public final class TrainingRun {
   }
 
   private func step(since start: Double, _ observer: some TrainingObserver) throws {
+    try trainer.prepareStep()
     let before = clock.now()
     let result: Trainer.StepResult
     do {

@@ -20,6 +20,7 @@ struct ChatOptions: WritingOptions {
   var seed: UInt64?
   var threads: Int?
   var keyValueCache = KeyValueFormat.float32
+  var depth = DepthArguments()
 
   func invocation() -> Invocation { .chat(self) }
 }
@@ -51,6 +52,7 @@ extension ChatOptions {
       OptionSection("Sampling", Option.samplingOptions),
       OptionSection(
         "Running", [.seed(default: "a new one in each run"), .threads, .keyValueCache]),
+      OptionSection("Recursive models", Option.depthOptions),
     ]
   }
 

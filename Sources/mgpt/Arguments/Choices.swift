@@ -31,6 +31,21 @@ enum ActivationChoice: String, CaseIterable, Sendable {
   case relu2, gelu, relu, swiglu
 }
 
+/// What the passes of a recursive model learn.
+enum RecursionLossChoice: String, CaseIterable, Sendable {
+  case gate, deep, final
+}
+
+/// How the state of a recursive model enters the next pass.
+enum InjectionChoice: String, CaseIterable, Sendable {
+  case bounded, outer, input
+}
+
+/// What tells that a token may leave a recursive model.
+enum ExitMeasureChoice: String, CaseIterable, Sendable {
+  case gate, entropy, kl
+}
+
 /// How text becomes tokens.
 enum TokenizerChoice: String, CaseIterable, Sendable {
   case char, byte

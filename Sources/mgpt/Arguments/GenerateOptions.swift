@@ -22,6 +22,9 @@ struct GenerateOptions: WritingOptions {
   var seed: UInt64?
   var threads: Int?
   var keyValueCache = KeyValueFormat.float32
+  var depth = DepthArguments()
+  /// Colour each piece of text by the passes its token took.
+  var showDepth = false
 
   func invocation() -> Invocation { .generate(self) }
 }
@@ -44,6 +47,7 @@ extension GenerateOptions {
       OptionSection("Probabilities", probabilityOptions),
       OptionSection(
         "Running", [.seed(default: "a new one in each run"), .threads, .keyValueCache]),
+      OptionSection("Recursive models", recursionOptions),
     ]
   }
 
@@ -66,6 +70,14 @@ extension GenerateOptions {
       .value(
         "num-samples", "N", .integer(1...1_000_000), into: \.numSamples, help: "Samples to write"
       ).named(suggestedFor: ["samples", "count"]),
+    ]
+  }
+
+  private static var recursionOptions: [Option<GenerateOptions>] {
+    Option.depthOptions + [
+      .flag(
+        "show-depth", into: \.showDepth,
+        help: "Colour text by the passes its tokens took (on a terminal), and print the average")
     ]
   }
 

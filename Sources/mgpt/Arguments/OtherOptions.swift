@@ -29,7 +29,7 @@ struct DemoOptions: ThreadedOptions, SeededOptions {
 }
 
 /// What `mgpt eval` was asked to do.
-struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions {
+struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions, DepthOptions {
   /// Checkpoint; always given.
   var model: String?
   /// Text to measure the loss on; always given.
@@ -38,6 +38,11 @@ struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions {
   var batchSize: Int?
   /// Numbers of the cache that the text is decoded with; nil to evaluate without one.
   var keyValueCache: KeyValueFormat?
+  var depth = DepthArguments()
+  /// Measure a range of thresholds.
+  var exitSweep = false
+  /// Where the sweep is drawn; nil for beside the model.
+  var chart: String?
   var json = false
   var threads: Int?
 
@@ -66,7 +71,21 @@ struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions {
             help: "Decode token by token, from keys and values in this format"),
           .threads,
           .json(help: "Print loss, perplexity, bits_per_byte and tokens as JSON"),
-        ])
+        ]),
+      OptionSection("Recursive models", recursionOptions),
+    ]
+  }
+}
+
+extension EvalOptions {
+  private static var recursionOptions: [Option<EvalOptions>] {
+    Option.depthOptions + [
+      .flag(
+        "exit-sweep", into: \.exitSweep,
+        help: "Measure the loss against the passes for a range of thresholds, and draw it"),
+      .value(
+        "chart", "FILE", .file, into: \.chart, default: "exits.svg beside the model",
+        example: "exits.svg", help: "Where the sweep is drawn"),
     ]
   }
 }

@@ -12,7 +12,8 @@ protocol SampledOptions: CommandOptions {
 }
 
 /// Options of a command that writes text with a model.
-protocol WritingOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions, SampledOptions
+protocol WritingOptions: ThreadedOptions, CachedOptions, SeededOptions, ModelOptions,
+  SampledOptions, DepthOptions
 {
   /// Tokens to write at once, at most.
   var maxTokens: Int { get }

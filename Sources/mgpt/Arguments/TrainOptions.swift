@@ -41,6 +41,18 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   var tieHead: Bool?
   var dropout: Double?
 
+  // Recursion
+  var recursionSteps: Int?
+  var minRecursionSteps: Int?
+  /// Kept in the checkpoint, for whoever runs the model.
+  var exitThreshold: Double?
+  var prelude: Int?
+  var core: Int?
+  var coda: Int?
+  var injection: InjectionChoice?
+  var recursionLoss: RecursionLossChoice?
+  var loopGrowth = false
+
   // Optimisation
   var steps: Int?
   /// Sequences per forward pass.
@@ -106,6 +118,7 @@ extension TrainOptions {
     [
       OptionSection("Data and files", dataOptions),
       OptionSection("Model (default: by family and preset)", modelOptions),
+      OptionSection("Recursion: pass several times through the same layers", recursionOptions),
       OptionSection("Optimisation", optimisationOptions),
       OptionSection("Progress", progressOptions),
     ]

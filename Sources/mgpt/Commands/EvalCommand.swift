@@ -13,6 +13,7 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
   let split = try evaluationSplit(saved, path)
   let compute = try makeCompute(threads: asked.threads)
   Signals.install()
+  if asked.exitSweep { return try runExitSweep(asked, saved, split, compute, model: model) }
   guard let result = try evaluate(asked, saved, split, compute) else {
     return 128 + (Signals.received ?? 0)
   }
@@ -26,15 +27,34 @@ func runEval(_ asked: EvalOptions) throws -> Int32 {
       "bits_per_byte": .number(result.bitsPerByte), "tokens": .integer(result.tokenCount),
       "bytes": .integer(result.byteCount),
     ]
-    Terminal.output.write("\(object)\n")
+    Terminal.output.write("\(object.adding(recursion(saved, result)))\n")
   } else {
     Terminal.output.write(
       "loss \(Format.fixed(result.loss, decimals: 4)) nats/token, perplexity "
         + "\(Format.fixed(result.perplexity, decimals: 3)), "
         + "\(Format.fixed(result.bitsPerByte, decimals: 4)) bits/byte over "
-        + "\(result.tokenCount) tokens\n")
+        + "\(result.tokenCount) tokens\n" + recursionWords(saved, result))
   }
   return 0
+}
+
+/// The members of JSON that recursive models have.
+private func recursion(_ saved: ModelFile, _ result: Evaluator.Result) -> [JSON.Member] {
+  guard saved.model.configuration.recursion != nil else { return [] }
+  return [
+    JSON.Member("pass_losses", .array(result.passLosses.map { .number($0) })),
+    JSON.Member("passes", .number(result.passes)),
+  ]
+}
+
+private func recursionWords(_ saved: ModelFile, _ result: Evaluator.Result) -> String {
+  guard saved.model.configuration.recursion != nil else { return "" }
+  if result.passLosses.count > 1 {
+    let losses = result.passLosses.map { Format.fixed($0, decimals: 4) }
+    return "after each pass: \(losses.joined(separator: ", "))\n"
+  }
+  return "\(Format.fixed(result.passes, decimals: 2)) of \(saved.model.configuration.passCount) "
+    + "passes per token\n"
 }
 
 /// The loss, with a cache or without; nil after a signal.
@@ -42,18 +62,21 @@ private func evaluate(
   _ asked: EvalOptions, _ saved: ModelFile, _ split: TokenSplit, _ compute: Compute
 ) throws -> Evaluator.Result? {
   let shouldStop = { Signals.received != nil }
+  let depth = try asked.depth.resolved(for: saved.model.configuration)
   if let format = asked.keyValueCache {
-    return try CachedEvaluator(model: saved.model, split: split, format: format, compute: compute)
-      .run(shouldStop: shouldStop)
+    return try CachedEvaluator(
+      model: saved.model, split: split, format: format, compute: compute, depth: depth
+    ).run(shouldStop: shouldStop)
   }
   return try Evaluator(
     model: saved.model, split: split,
-    batchSize: asked.batchSize ?? trainedBatchSize(saved) ?? 12, compute: compute
+    batchSize: asked.batchSize ?? trainedBatchSize(saved) ?? 12, compute: compute,
+    depth: depth
   ).run(shouldStop: shouldStop)
 }
 
 /// The batch size of the run that made the model; nil for a model without a run.
-private func trainedBatchSize(_ saved: ModelFile) -> Int? {
+func trainedBatchSize(_ saved: ModelFile) -> Int? {
   try? TrainingCheckpoint.recipe(of: saved.file).batchSize
 }
 

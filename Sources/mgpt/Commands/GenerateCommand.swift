@@ -14,14 +14,20 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
   let prompt = Array((asked.prompt ?? "").utf8)
   var results: [GenerationResult] = []
   for sample in 0..<asked.numSamples where Signals.received == nil {
-    var text = SampleText(prompt: asked.prompt ?? "", isShown: writer?.replacesText != true)
+    var text = SampleText(
+      prompt: asked.prompt ?? "", isShown: writer?.replacesText != true,
+      deepest: asked.showDepth ? saved.model.configuration.passCount : nil)
     // What an error leaves behind ends with a line break too.
     var hasNext = false
     defer { text.finish(separated: hasNext) }
     results.append(
       try generator.generate(
         prompt: prompt, layout: saved.layout, options: options, sample: sample,
-        clock: { SystemInfo.seconds }, onToken: { writer?.append($0, sample: sample) },
+        clock: { SystemInfo.seconds },
+        onToken: {
+          text.passes = $0.passes
+          writer?.append($0, sample: sample)
+        },
         emit: {
           text.show($0)
           return Signals.received == nil && writer?.failure == nil
@@ -30,8 +36,18 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
     if writer?.failure != nil { break }
   }
   try writer?.finish()
-  Terminal.error.write(summary(results, seed: options.seed, context: saved.model.configuration))
+  Terminal.error.write(
+    summary(
+      results, seed: options.seed, context: saved.model.configuration, depth: asked.showDepth))
   return Signals.received.map { 128 + $0 } ?? 0
+}
+
+/// `text` in a colour between green (one pass) and red (`deepest`), for terminals.
+func depthColored(_ text: String, passes: Int, of deepest: Int) -> String {
+  // Of the 256 colours: 46 is green, 226 yellow, 196 red.
+  let ramp = [46, 82, 118, 154, 190, 226, 220, 214, 208, 202, 196]
+  let place = deepest > 1 ? (passes - 1) * (ramp.count - 1) / (deepest - 1) : 0
+  return "\u{1B}[38;5;\(ramp[place])m\(text)\u{1B}[0m"
 }
 
 /// One sample on standard output, as it comes.
@@ -39,9 +55,14 @@ private struct SampleText {
   private let isShown: Bool
   private let isTerminal = Terminal.output.isTerminal
   private var endsLine: Bool
+  /// The passes of the deepest tokens, where text is coloured by them.
+  private let deepest: Int?
+  /// Those of the token that comes next.
+  var passes = 1
 
-  init(prompt: String, isShown: Bool) {
+  init(prompt: String, isShown: Bool, deepest: Int?) {
     self.isShown = isShown
+    self.deepest = deepest
     endsLine = prompt.isEmpty || prompt.hasSuffix("\n")
     if isShown { Terminal.output.write(prompt) }
   }
@@ -49,7 +70,11 @@ private struct SampleText {
   mutating func show(_ piece: UnsafeBufferPointer<UInt8>) {
     guard isShown else { return }
     let text = String(decoding: piece, as: UTF8.self)
-    Terminal.output.write(isTerminal ? printableText(text) : text)
+    if isTerminal, let deepest {
+      Terminal.output.write(depthColored(printableText(text), passes: passes, of: deepest))
+    } else {
+      Terminal.output.write(isTerminal ? printableText(text) : text)
+    }
     endsLine = piece.last == UInt8(ascii: "\n")
   }
 
@@ -63,7 +88,7 @@ private struct SampleText {
 
 /// Tokens and speed of all samples together.
 private func summary(
-  _ results: [GenerationResult], seed: UInt64, context: ModelConfiguration
+  _ results: [GenerationResult], seed: UInt64, context: ModelConfiguration, depth: Bool
 ) -> String {
   let prompt = results.reduce(0) { $0 + $1.promptTokenCount }
   let tokens = results.reduce(0) { $0 + $1.tokenCount }
@@ -75,6 +100,10 @@ private func summary(
   var line = "\(counted(prompt, "prompt token")) in \(promptTime), \(tokens) generated"
   if decode > 0 && decoded > 0 {
     line += " at \(Format.rate(Double(decoded) / decode)) tokens/s"
+  }
+  if depth && tokens > 0 {
+    let passes = Double(results.reduce(0) { $0 + $1.passCount }) / Double(tokens)
+    line += ", \(Format.fixed(passes, decimals: 2)) of \(context.passCount) passes per token"
   }
   line += ", seed \(seed)"
   if let longest = results.map(\.promptTokenCount).max(), longest > context.contextLength {

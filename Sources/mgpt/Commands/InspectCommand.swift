@@ -39,6 +39,7 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
       "  \(Format.aligned(member.key, to: 16))\(member.value.stringValue ?? member.value.description)"
     )
   }
+  lines += recursionLines(c)
   if let step = training?["step"]?.intValue, let steps = training?["steps"]?.intValue {
     let best = training?["best_loss"]?.doubleValue
     lines.append(
@@ -58,3 +59,21 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
   Terminal.output.write(lines.joined(separator: "\n") + "\n")
   return 0
 }
+
+/// What recursion costs: what a token takes, once and beside the same layers passed through once.
+private func recursionLines(_ c: ModelConfiguration) -> [String] {
+  guard c.recursion != nil else { return [] }
+  var plain = c
+  plain.recursion = nil
+  let (flops, plainFlops) = (c.inferenceFlopsPerToken, plain.inferenceFlopsPerToken)
+  let (cache, plainCache) = (c.cacheByteCount, plain.cacheByteCount)
+  return [
+    "  recursion       \(c.passCount) passes through \(counted(c.coreLayers.count, "layer")) of "
+      + "\(c.layerCount): a token passes \(c.passedLayerCount) layers",
+    "    a token       \(Format.count(Int(flops))) FLOP, \(ratio(flops, plainFlops)) times one pass",
+    "    cache         \(Format.bytes(cache)) in float32, "
+      + "\(ratio(Double(cache), Double(plainCache))) times one pass",
+  ]
+}
+
+private func ratio(_ a: Double, _ b: Double) -> String { Format.fixed(a / b, decimals: 2) }

@@ -17,13 +17,17 @@ enum SetupError: UserFacingError, Equatable {
   case noTemperature
   case notText(path: String, byte: UInt8, offset: Int)
   case decodedOneByOne
+  case sweptThreshold
+  case sweptCache
   case sizeOfModel(option: String, path: String)
   case otherFormat(found: String, expected: String, path: String)
 
   var exitCode: ExitCode {
     switch self {
     case .folderInUse, .notAFolder, .outputExists: .cantCreate
-    case .missing, .sameFile, .onlyForMuon, .sizeOfModel, .decodedOneByOne: .usage
+    case .missing, .sameFile, .onlyForMuon, .sizeOfModel, .decodedOneByOne, .sweptThreshold,
+      .sweptCache:
+      .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
     case .notText, .otherFormat: .data
@@ -66,6 +70,12 @@ enum SetupError: UserFacingError, Equatable {
     case .decodedOneByOne:
       "--kv-cache decodes one token of one sequence at a time. Found also --batch-size, expected one "
         + "of the two. Leave one of them out."
+    case .sweptThreshold:
+      "--exit-sweep tries all thresholds. Found also --exit-threshold, expected one of the two. "
+        + "Leave one of them out."
+    case .sweptCache:
+      "--exit-sweep takes whole texts in at once. Found also --kv-cache, expected one of the two. "
+        + "Leave one of them out."
     case .sizeOfModel(let option, let path):
       "\(option) describes random weights. Found also --model \(path), expected one of the two. Leave "
         + "\(option) out to measure that model."

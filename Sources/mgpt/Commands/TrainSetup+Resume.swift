@@ -82,6 +82,21 @@ extension TrainSetup {
       ("--logit-soft-cap", asked.logitSoftCap.map { "\($0)" }, "\(c.logitSoftCap)"),
       ("--tie-head", asked.tieHead.map(onOff), onOff(c.tiedHead)),
       ("--dropout", asked.dropout.map { "\($0)" }, "\(c.dropout)"),
+      ("--recursion-steps", asked.recursionSteps.map(String.init), String(c.passCount)),
+      ("--prelude", asked.prelude.map(String.init), String(c.recursion?.preludeCount ?? 0)),
+      ("--core", asked.core.map(String.init), String(c.coreLayers.count)),
+      ("--coda", asked.coda.map(String.init), String(c.recursion?.codaCount ?? 0)),
+      ("--injection", asked.injection?.rawValue, c.recursion?.injection.rawValue ?? "none"),
+      (
+        "--min-recursion-steps", asked.minRecursionSteps.map(String.init),
+        String(c.recursion?.minimumSteps ?? 1)
+      ),
+      (
+        "--exit-threshold", asked.exitThreshold.map { "\($0)" },
+        "\(c.recursion?.exitThreshold ?? 1)"
+      ),
+      ("--recursion-loss", asked.recursionLoss?.rawValue, recipe.recursionLoss.rawValue),
+      ("--loop-growth", asked.loopGrowth ? "on" : nil, recipe.growsLoops ? "on" : "off"),
       ("--tokenizer", asked.tokenizer?.rawValue, saved.tokenizer.kind.rawValue),
       ("--layout", asked.layout == .auto ? nil : asked.layout?.rawValue, saved.layout.rawValue),
       (

@@ -94,7 +94,7 @@ extension TrainSetup {
       vocabularySize: tokenizer.vocabularySize,
       contextLength: asked.context
         ?? min(preset.context, documents.map { $0.longest + 1 } ?? preset.context),
-      layerCount: asked.layers ?? preset.layers, headCount: heads,
+      layerCount: try layers(asked) ?? preset.layers, headCount: heads,
       modelWidth: asked.embedDim ?? preset.width, keyValueHeadCount: asked.keyValueHeads,
       hiddenWidth: asked.hiddenDim)
     if let activation = asked.activation.flatMap({ Activation(rawValue: $0.rawValue) }) {
@@ -105,6 +105,7 @@ extension TrainSetup {
     c.tiedHead = asked.tieHead ?? c.tiedHead
     if !c.tiedHead { c.embeddingScale = 1 }
     c.dropout = asked.dropout ?? c.dropout
+    try recursion(asked, &c)
     try c.validate()
     return c
   }
@@ -139,6 +140,9 @@ extension TrainSetup {
         patience: asked.patience ?? recipe.patience),
       gradientClip: asked.gradClip ?? recipe.gradientClip, seed: asked.seed ?? 1)
     configuration.recomputes = asked.recompute
+    configuration.recursionLoss =
+      asked.recursionLoss.flatMap { RecursionLoss(rawValue: $0.rawValue) } ?? .gate
+    configuration.growsLoops = asked.loopGrowth
     configuration.precision =
       asked.precision.flatMap { Precision(rawValue: $0.rawValue) } ?? .float32
     configuration.optimizer = recipe.optimizer

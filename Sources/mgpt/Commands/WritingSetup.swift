@@ -22,7 +22,8 @@ extension WritingOptions {
   func generator(_ saved: ModelFile) throws -> TextGenerator {
     try TextGenerator(
       model: saved.model, tokenizer: saved.tokenizer,
-      compute: makeCompute(threads: threads), cache: keyValueCache)
+      compute: makeCompute(threads: threads), cache: keyValueCache,
+      depth: depth.resolved(for: saved.model.configuration))
   }
 }
 

@@ -31,7 +31,8 @@ struct LossChart {
     var parts = [header, frame.axes()]
     if raw.isEmpty && evaluations.isEmpty {
       parts.append(
-        text("no losses recorded", x: frame.middle, y: 280, size: 15, fill: Self.quiet, "middle"))
+        svgText("no losses recorded", x: frame.middle, y: 280, size: 15, fill: Self.quiet, "middle")
+      )
     }
     parts.append("<g clip-path=\"url(#plot)\" fill=\"none\" stroke-linejoin=\"round\">\n")
     // Where nothing was smoothed away, the raw line would only thicken the other one.
@@ -52,7 +53,7 @@ struct LossChart {
   }
 
   private var header: String {
-    let name = escaped(title, limit: 80)
+    let name = svgEscaped(title, limit: 80)
     return """
       <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 540" width="960" height="540" \
       role="img" font-family="system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif">
@@ -61,8 +62,8 @@ struct LossChart {
       width="\(Frame.right - Frame.left)" height="\(Frame.bottom - Frame.top + 4)"/>\
       </clipPath></defs>
       <rect x="0.5" y="0.5" width="959" height="539" rx="8" fill="#ffffff" stroke="#d8dee4"/>
-      \(text(name, x: 32, y: 40, size: 18, fill: Self.dark, weight: 600))\
-      \(text(escaped(subtitle, limit: 120), x: 32, y: 63, size: 13, fill: Self.quiet))
+      \(svgText(name, x: 32, y: 40, size: 18, fill: Self.dark, weight: 600))\
+      \(svgText(svgEscaped(subtitle, limit: 120), x: 32, y: 63, size: 13, fill: Self.quiet))
       """
   }
 
@@ -79,10 +80,10 @@ struct LossChart {
     for entry in entries.reversed() {
       // About 6.6 units a character at size 12, so that entries never touch.
       x -= Double(entry.name.count) * 6.6
-      result += text(entry.name, x: x, y: 92, size: 12, fill: Self.quiet)
+      result += svgText(entry.name, x: x, y: 92, size: 12, fill: Self.quiet)
       x -= 28
       result +=
-        "<path d=\"M\(number(x)) 88h20\" stroke=\"\(entry.color)\" stroke-width=\"2.5\" "
+        "<path d=\"M\(svgNumber(x)) 88h20\" stroke=\"\(entry.color)\" stroke-width=\"2.5\" "
         + "stroke-opacity=\"\(entry.opacity)\"/>\n"
       x -= 18
     }
@@ -134,22 +135,22 @@ private struct Frame {
     for tick in y.ticks {
       let height = place(LossPoint(step: 0, loss: tick)).y
       result +=
-        "<path d=\"M\(Self.left) \(number(height))H\(Self.right)\" stroke=\"\(LossChart.grid)\"/>\n"
-      result += text(
+        "<path d=\"M\(Self.left) \(svgNumber(height))H\(Self.right)\" stroke=\"\(LossChart.grid)\"/>\n"
+      result += svgText(
         y.label(tick), x: Double(Self.left) - 10, y: height + 4, size: 12, fill: LossChart.quiet,
         "end")
     }
     result += "<path d=\"M\(Self.left) \(Self.bottom)H\(Self.right)\" stroke=\"#8c959f\"/>\n"
     for tick in x.ticks {
       let across = place(LossPoint(step: Int(tick), loss: y.low)).x
-      result += "<path d=\"M\(number(across)) \(Self.bottom)v5\" stroke=\"#8c959f\"/>\n"
-      result += text(
+      result += "<path d=\"M\(svgNumber(across)) \(Self.bottom)v5\" stroke=\"#8c959f\"/>\n"
+      result += svgText(
         x.label(tick, isCount: true), x: across, y: Double(Self.bottom) + 20, size: 12,
         fill: LossChart.quiet, "middle")
     }
-    result += text("step", x: middle, y: 525, size: 12, fill: LossChart.quiet, "middle")
+    result += svgText("step", x: middle, y: 525, size: 12, fill: LossChart.quiet, "middle")
     return result
-      + text("loss (nats/token)", x: 32, y: 92, size: 12, fill: LossChart.quiet)
+      + svgText("loss (nats/token)", x: 32, y: 92, size: 12, fill: LossChart.quiet)
   }
 
   func line(
@@ -158,7 +159,7 @@ private struct Frame {
     guard points.count > 1 else { return "" }
     let path = downsampled(points, bucketCount: buckets).map { point in
       let (x, y) = place(point)
-      return "\(number(x)) \(number(y))"
+      return "\(svgNumber(x)) \(svgNumber(y))"
     }
     return "<path d=\"M\(path.joined(separator: "L"))\" stroke=\"\(stroke)\" "
       + "stroke-width=\"\(width)\" stroke-opacity=\"\(opacity)\"/>\n"
@@ -166,7 +167,8 @@ private struct Frame {
 
   func dot(_ point: LossPoint, radius: Double, fill: String) -> String {
     let (x, y) = place(point)
-    return "<circle cx=\"\(number(x))\" cy=\"\(number(y))\" r=\"\(radius)\" fill=\"\(fill)\"/>\n"
+    return
+      "<circle cx=\"\(svgNumber(x))\" cy=\"\(svgNumber(y))\" r=\"\(radius)\" fill=\"\(fill)\"/>\n"
   }
 
   /// A ring around the best validation loss, and its numbers on the side away from the curve.
@@ -182,50 +184,11 @@ private struct Frame {
       x > Double(Self.right) - 90 ? "end" : x < Double(Self.left) + 90 ? "start" : "middle"
     let words = "best \(Format.fixed(best.loss, decimals: 4)) at step \(best.step)"
     let ring =
-      "<circle cx=\"\(number(x))\" cy=\"\(number(y))\" r=\"5.5\" fill=\"#ffffff\" "
+      "<circle cx=\"\(svgNumber(x))\" cy=\"\(svgNumber(y))\" r=\"5.5\" fill=\"#ffffff\" "
       + "stroke=\"\(LossChart.orange)\" stroke-width=\"2.5\"/>\n"
     return ring
-      + text(
+      + svgText(
         words, x: anchor == "end" ? x + 8 : anchor == "start" ? x - 8 : x, y: labelY, size: 13,
         fill: LossChart.orange, anchor, weight: 600, hasHalo: true)
   }
-}
-
-/// A line of text; `content` is escaped already.
-private func text(
-  _ content: String, x: Double, y: Double, size: Int, fill: String, _ anchor: String = "start",
-  weight: Int = 400, hasHalo: Bool = false
-) -> String {
-  if content.isEmpty { return "" }
-  var attributes = "x=\"\(number(x))\" y=\"\(number(y))\" font-size=\"\(size)\" fill=\"\(fill)\""
-  if anchor != "start" { attributes += " text-anchor=\"\(anchor)\"" }
-  if weight != 400 { attributes += " font-weight=\"\(weight)\"" }
-  if hasHalo {
-    attributes +=
-      " stroke=\"#ffffff\" stroke-width=\"4\" stroke-linejoin=\"round\" paint-order=\"stroke\""
-  }
-  return "<text \(attributes)>\(content)</text>\n"
-}
-
-/// A coordinate: a tenth of a unit is finer than a pixel.
-private func number(_ value: Double) -> String {
-  let text = Format.fixed(value, decimals: 1)
-  return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
-}
-
-/// Text for XML, with control characters left out, and cut to `limit` characters.
-private func escaped(_ text: String, limit: Int) -> String {
-  let shown = text.count > limit ? text.prefix(limit - 1) + "…" : text[...]
-  var result = ""
-  for scalar in shown.unicodeScalars {
-    switch scalar {
-    case "&": result += "&amp;"
-    case "<": result += "&lt;"
-    case ">": result += "&gt;"
-    case "\"": result += "&quot;"
-    case "\u{0}"..<"\u{20}", "\u{7F}"..."\u{9F}", "\u{FFFE}", "\u{FFFF}": break
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return result
 }

@@ -30,7 +30,7 @@ import Testing
     var graph = Graph(isTraining: false)
     let qkv = graph.parameter(offset: 0, shape: Shape(1, time, heads.rowWidth))
     let plain = graph.attention(qkv, heads: heads)
-    let cached = graph.cachedAttention(qkv, heads: heads, layer: 1, capacity: 130)
+    let cached = graph.cachedAttention(qkv, heads: heads, slot: 1, capacity: 130)
     graph.keep(plain)
     graph.keep(cached)
     let values = try Arena(byteCount: time * heads.rowWidth * 4)

@@ -4,10 +4,12 @@ import Testing
 @testable import MicroGPT
 
 @Suite struct InferenceAllocationTests {
-  @Test(arguments: ["modern", "gpt2", "picogpt", "llama-gqa-tied"])
+  @Test(arguments: ["modern", "gpt2", "picogpt", "llama-gqa-tied", "rlm"])
   func decodingAndSampling(_ name: String) throws {
     let small = try SmallGenerator(name, context: 16, threads: 2)
-    let decoder = try Decoder(model: small.model, compute: small.compute)
+    var depth = Depth()
+    if name == "rlm" { depth.exit = ExitRule(threshold: 0.5) }
+    let decoder = try Decoder(model: small.model, compute: small.compute, depth: depth)
     var options = SamplingOptions()
     (options.topK, options.topP, options.minP, options.repetitionPenalty) = (8, 0.9, 0.01, 1.1)
     (options.typicalP, options.presencePenalty, options.frequencyPenalty) = (0.95, 0.1, 0.1)

@@ -46,6 +46,7 @@ func largestDifference(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> 
 @Suite struct GoldenTests {
   static let names = [
     "gpt2", "microgpt", "randygpt", "picogpt", "llama", "llama-gqa", "modern", "modern-gqa",
+    "rlm-gate", "rlm-outer", "rlm-input",
   ]
 
   @Test(arguments: names) func logits(_ name: String) throws {
@@ -90,6 +91,7 @@ func largestDifference(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> 
     }
   }
 
+  /// Of recursive models the gradient is that of the loss named in the file.
   @Test(arguments: names, [1, 3]) func lossAndGradients(_ name: String, threads: Int) throws {
     let golden = try Golden(name)
     let shape = try golden.shape("golden.inputs")
@@ -97,7 +99,8 @@ func largestDifference(_ a: some Sequence<Float>, _ b: some Sequence<Float>) -> 
     let gradients = try Arena(byteCount: golden.model.table.elementCount * 4)
     let loss = LossGraph(
       golden.model.configuration, golden.model.table, batchSize: shape[0],
-      sequenceLength: shape[1], isTraining: true)
+      sequenceLength: shape[1], isTraining: true, recomputes: threads == 3,
+      loss: golden.file.metadata["recursion_loss"].flatMap(RecursionLoss.init(rawValue:)) ?? .final)
     let executor = try Executor(
       loss.graph, compute: compute, parameters: golden.model.weights, gradients: gradients)
     let targets = try golden.integers("golden.targets")

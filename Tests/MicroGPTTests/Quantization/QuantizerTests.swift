@@ -66,7 +66,7 @@ import Testing
   }
 
   /// The same bits for any number of threads, and on the path of a single row.
-  @Test(arguments: targets, ["modern", "gpt2", "llama-gqa-tied", "picogpt"])
+  @Test(arguments: targets, ["modern", "gpt2", "llama-gqa-tied", "picogpt", "rlm"])
   func cachedEqualsUncached(_ target: QuantizationTarget, _ name: String) throws {
     let made = try QuantizedCase(name, target, width: 64)
     let model = made.quantized.model

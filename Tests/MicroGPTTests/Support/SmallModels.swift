@@ -14,6 +14,9 @@ enum SmallModels {
       "modern-dropout",
     ]
 
+  /// Recursive ones, which the naive loops don't know: what they compute is held against PyTorch.
+  static let recursive = ["rlm", "rlm-outer", "rlm-input"]
+
   static let vocabularySize = 13
 
   static func configuration(_ name: String) -> ModelConfiguration {
@@ -40,8 +43,15 @@ enum SmallModels {
       (c.normGain, c.linearBias, c.activation, c.embeddingNorm) = (false, true, .gelu, true)
     case "gpt2-rope-final-off":
       (c.position, c.finalNorm, c.tiedHead, c.activation) = (.rope, false, false, .swiglu)
+    case "rlm": (c.layerCount, c.recursion) = (3, Recursion(steps: 3))
+    case "rlm-outer", "rlm-input":
+      c.layerCount = 4
+      c.recursion = Recursion(steps: 4)
+      c.recursion?.injection = name == "rlm-outer" ? .outer : .input
     default: break
     }
+    c.recursion?.preludeCount = 1
+    c.recursion?.codaCount = 1
     if name.hasSuffix("-dropout") { c.dropout = 0.3 }
     return c
   }

@@ -71,7 +71,8 @@ struct SmallRun {
     _ name: String, layout: CorpusLayout = .stream, threads: Int = 1, backEnd: String? = nil,
     seed: UInt64 = 1, steps: Int = 10, batchSize: Int = 3, accumulation: Int = 1,
     schedule: ScheduleKind = .cosine, rate: Double = 1e-2, clip: Double = 1, limit: Double = 0,
-    optimizer: OptimizerChoice = .plain, graph: GraphChoice = .plain
+    optimizer: OptimizerChoice = .plain, graph: GraphChoice = .plain,
+    loss: RecursionLoss = .gate, grows: Bool = false
   ) throws {
     (corpus, tokenizer) = try SmallTexts.corpus(layout)
     var c = SmallModels.configuration(name)
@@ -85,6 +86,7 @@ struct SmallRun {
         patience: 1),
       gradientClip: clip, seed: seed)
     recipe.gradientLimit = limit
+    (recipe.recursionLoss, recipe.growsLoops) = (loss, grows)
     (recipe.optimizer, recipe.optimizerState) = (optimizer.kind, optimizer.format)
     (recipe.precision, recipe.recomputes) = (graph.precision, graph.recomputes)
     trainer = try Trainer(

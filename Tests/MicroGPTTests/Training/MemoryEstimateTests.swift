@@ -5,7 +5,7 @@ import Testing
 @testable import MicroGPT
 
 @Suite struct MemoryEstimateTests {
-  @Test(arguments: ["gpt2", "modern", "picogpt"], OptimizerChoice.all)
+  @Test(arguments: ["gpt2", "modern", "picogpt", "rlm"], OptimizerChoice.all)
   func equalsWhatIsReserved(_ name: String, _ optimizer: OptimizerChoice) throws {
     let run = try SmallRun(
       name, threads: 2, batchSize: 3, accumulation: 2, optimizer: optimizer)

@@ -24,7 +24,9 @@ func supportedBackEnds() -> [String] {
     return run.state
   }
 
-  @Test(arguments: ["gpt2-dropout", "microgpt", "llama-gqa-tied", "modern-dropout", "picogpt"])
+  @Test(arguments: [
+    "gpt2-dropout", "microgpt", "llama-gqa-tied", "modern-dropout", "picogpt", "rlm",
+  ])
   func sameBitsForAnyNumberOfThreads(_ name: String) throws {
     for layout in CorpusLayout.allCases {
       let one = try Self.trained(name, layout, threads: 1)

@@ -4,7 +4,8 @@ import Testing
 @testable import MicroGPT
 
 @Suite struct TrainingCheckpointTests {
-  @Test(arguments: SmallModels.names) func savesEveryBit(_ name: String) throws {
+  @Test(arguments: SmallModels.names + SmallModels.recursive)
+  func savesEveryBit(_ name: String) throws {
     let folder = try TemporaryFolder()
     let layout: CorpusLayout = name.utf8.count % 2 == 0 ? .stream : .documents
     let run = try SmallRun(name, layout: layout, seed: .max, accumulation: 2, schedule: .plateau)

@@ -12,22 +12,23 @@ extension Graph {
   /// bits however the tokens are divided among runs, and those of `attention` for float32 caches
   /// that no token has left.
   mutating func cachedAttention(
-    _ qkv: Tensor, heads: HeadLayout, layer: Int, capacity: Int
+    _ qkv: Tensor, heads: HeadLayout, slot: Int, capacity: Int
   ) -> Tensor {
     precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
     precondition(!isTraining, "a cache has no gradient")
     let output = activation(
       Shape(qkv.shape[0], qkv.shape[1], heads.headCount * heads.headWidth))
     append(
-      CachedAttention(qkv: qkv, heads: heads, layer: layer, capacity: capacity, output: output))
+      CachedAttention(qkv: qkv, heads: heads, slot: slot, capacity: capacity, output: output))
     return output
   }
 }
 
-private struct CachedAttention: Operation {
+struct CachedAttention: Operation {
   let qkv: Tensor
   let heads: HeadLayout
-  let layer: Int
+  /// The layer of the cache.
+  let slot: Int
   let capacity: Int
   let output: Tensor
 
@@ -37,15 +38,19 @@ private struct CachedAttention: Operation {
   var saved: [Tensor] { [] }
   var differentiable: [Tensor] { [] }
 
-  private var layout: mg_cached_attention {
+  /// The fields that don't change from run to run.
+  static func layout(_ qkv: Tensor, _ heads: HeadLayout, slot: Int) -> mg_cached_attention {
     var layout = mg_cached_attention()
     layout.batch = qkv.shape[0]
     layout.time = qkv.shape[1]
     layout.heads = heads.headCount
     layout.kv_heads = heads.keyValueHeadCount
     layout.head_width = heads.headWidth
-    layout.layer = layer
+    layout.layer = slot
     return layout
+  }
+  private var layout: mg_cached_attention {
+    CachedAttention.layout(qkv, heads, slot: slot)
   }
 
   func scratch(_ kernels: mg_kernels) -> Int {

@@ -7,7 +7,7 @@ extension Graph {
   ///
   /// *Shapes*: x (B, T, C), head (V, C); result (B T, V), or (B, V) for the last positions,
   /// where B or T is 1.
-  /// No gradient. The result is kept.
+  /// No gradient.
   mutating func logits(_ x: Tensor, head: Tensor, cap: Float, lastOnly: Bool) -> Tensor {
     precondition(head.shape[1] == x.shape.last, "head \(head.shape) for \(x.shape)")
     precondition(!lastOnly || x.shape[0] == 1 || x.shape[1] == 1, "last rows must be adjacent")
@@ -16,7 +16,6 @@ extension Graph {
       activation(Shape(output.shape[0], x.shape.last), .quantizedRows)
     }
     append(Logits(x: x, head: head, cap: cap, rows: rows, output: output))
-    keep(output)
     return output
   }
 }

@@ -90,6 +90,11 @@ private struct Norm: Operation {
     let target = step.gradient(sum ?? x)
     let accumulate: Int32 =
       sum == nil ? step.accumulates(0) : (step.passThroughHoldsGradient ? 1 : 0)
+    // Gains that were computed: those of a parameter are zeroed once for all.
+    let firstParameter = delta == nil ? 1 : 2
+    for (i, tensor) in parameters.enumerated() where step.accumulates(firstParameter + i) == 0 {
+      mg_zero(step.context, tensor.shape.count, step.gradient(tensor))
+    }
     mg_norm_backward(
       step.context, &norm, step.gradient(output), target, accumulate, step.optionalGradient(gain),
       step.optionalGradient(bias))

@@ -1,0 +1,142 @@
+// Exits of recursive models: that decoding from caches does what the rule says for the whole text
+// at once, whatever is left out; and what a configuration may be.
+import Testing
+
+@testable import MicroGPT
+
+@Suite struct RecursionTests {
+  /// A rule and where it is tried.
+  struct Exits: CustomTestStringConvertible, Sendable {
+    var model: String
+    var measure: ExitMeasure
+    var fill: ExitFill
+    var minimum = 1
+    var testDescription: String { "\(model), \(measure), \(fill), from \(minimum)" }
+
+    /// The rule at a threshold.
+    func depth(_ threshold: Double) -> Depth {
+      var depth = Depth()
+      var rule = ExitRule(threshold: threshold)
+      (rule.measure, rule.fill, rule.minimumSteps) = (measure, fill, minimum)
+      depth.exit = rule
+      return depth
+    }
+  }
+
+  static let rules: [Exits] = [
+    Exits(model: "rlm", measure: .gate, fill: .copy),
+    Exits(model: "rlm", measure: .gate, fill: .share),
+    Exits(model: "rlm", measure: .gate, fill: .copy, minimum: 2),
+    Exits(model: "rlm", measure: .entropy, fill: .copy),
+    Exits(model: "rlm", measure: .divergence, fill: .share),
+    Exits(model: "rlm-outer", measure: .gate, fill: .copy),
+    Exits(model: "rlm-outer", measure: .divergence, fill: .copy),
+    Exits(model: "rlm-input", measure: .gate, fill: .copy),
+    Exits(model: "rlm-input", measure: .entropy, fill: .share, minimum: 3),
+  ]
+
+  /// Token by token from a cache, tokens leave where they leave with all of the text at once, and
+  /// predict the same; thresholds at which some leave and some don't are among those tried.
+  @Test(arguments: rules) func cachedExitsAreThoseOfTheWholeText(_ exits: Exits) throws {
+    let run = try SmallRun(exits.model)
+    let (model, split) = (run.trainer.model, run.corpus.validation)
+    SmallModels.randomize(model, seed: 3)
+    var averages: Set<Double> = []
+    for threshold in [0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98, 1] {
+      let depth = exits.depth(threshold)
+      let whole = try #require(
+        Evaluator(model: model, split: split, batchSize: 4, compute: run.compute, depth: depth)
+          .run())
+      let cached = try #require(
+        CachedEvaluator(
+          model: model, split: split, format: .float32, compute: run.compute, depth: depth
+        ).run())
+      #expect(cached.passes == whole.passes, "threshold \(threshold)")
+      #expect(abs(cached.loss - whole.loss) < 1e-5, "threshold \(threshold)")
+      averages.insert(whole.passes)
+      if exits.measure == .gate && threshold == 1 {
+        #expect(whole.passes == Double(model.configuration.passCount))
+      }
+    }
+    #expect(averages.count > 2, "found \(averages)")
+    #expect(averages.allSatisfy { $0 >= Double(exits.minimum) })
+  }
+
+  /// A prompt taken in at once leaves the same behind as its tokens one by one.
+  @Test(arguments: rules) func promptsLeaveByTheSameRule(_ exits: Exits) throws {
+    let model = try SmallModels.model(exits.model, seed: 3)
+    let compute = try Compute(threadCount: 2)
+    let tokens = randomBatch(7, vocabulary: SmallModels.vocabularySize, seed: 5).tokens
+    for threshold in [0.1, 0.4, 0.8] {
+      let depth = exits.depth(threshold)
+      let one = try Decoder(model: model, compute: compute, depth: depth)
+      let many = try Decoder(model: model, compute: compute, depth: depth)
+      var logits = one.decode(tokens[0])
+      for token in tokens.dropFirst() { logits = one.decode(token) }
+      let expected = Array(UnsafeBufferPointer(start: logits, count: SmallModels.vocabularySize))
+      let found = UnsafeBufferPointer(
+        start: try many.prefill(tokens), count: SmallModels.vocabularySize)
+      #expect(largestDifference(found, expected) < 1e-4)
+    }
+  }
+
+  /// Sequences decoded side by side are at different depths, and don't see each other.
+  @Test(arguments: rules) func batchesLeaveByTheSameRule(_ exits: Exits) throws {
+    let model = try SmallModels.model(exits.model, seed: 3)
+    let compute = try Compute(threadCount: 2)
+    let vocabulary = SmallModels.vocabularySize
+    let tokens = randomBatch(3 * 7, vocabulary: vocabulary, seed: 5).tokens
+    let depth = exits.depth(0.4)
+    let single = try Decoder(model: model, compute: compute, depth: depth)
+    for row in 0..<3 {
+      single.reset()
+      var expected: [[Float]] = []
+      for t in 0..<7 {
+        let logits = single.decode(tokens[7 * row + t])
+        expected.append(Array(UnsafeBufferPointer(start: logits, count: vocabulary)))
+      }
+      let batch = try BatchDecoder(
+        model: model, compute: compute, sequenceCount: 3, depth: depth)
+      for t in 0..<7 {
+        // The third sequence rests at first.
+        let next = (0..<3).map { $0 == 2 && row != 2 && t < 3 ? -1 : tokens[7 * $0 + t] }
+        let logits = batch.decode(next) + row * vocabulary
+        let found = UnsafeBufferPointer(start: logits, count: vocabulary)
+        #expect(largestDifference(found, expected[t]) < 1e-4, "\(row) \(t)")
+      }
+    }
+  }
+
+  /// The losses of an evaluation are those after each pass.
+  @Test(arguments: SmallModels.recursive) func fewerPasses(_ name: String) throws {
+    let run = try SmallRun(name)
+    SmallModels.randomize(run.trainer.model, seed: 3)
+    func evaluate(_ passes: Int?) throws -> Evaluator.Result {
+      var depth = Depth()
+      depth.passes = passes
+      return try #require(
+        Evaluator(
+          model: run.trainer.model, split: run.corpus.validation, batchSize: 3,
+          compute: run.compute, depth: depth
+        ).run())
+    }
+    let all = try evaluate(nil)
+    #expect(all.passLosses.count == run.trainer.model.configuration.passCount)
+    #expect(all.loss == all.passLosses.last)
+    for passes in 1...all.passLosses.count {
+      let some = try evaluate(passes)
+      #expect(some.passLosses == Array(all.passLosses[..<passes]))
+      #expect(some.passes == Double(passes))
+    }
+    #expect(Set(all.passLosses).count == all.passLosses.count)
+  }
+
+  @Test(arguments: SmallModels.recursive) func configurationAsJSON(_ name: String) throws {
+    var c = SmallModels.configuration(name)
+    c.recursion?.minimumSteps = 2
+    c.recursion?.exitThreshold = 0.25
+    c.recursion?.hasGate = false
+    #expect(try ModelConfiguration(json: JSON.parse(c.json.description)) == c)
+    #expect(SmallModels.configuration("modern").json["recursion_steps"] == nil)
+  }
+}

@@ -1,0 +1,208 @@
+"""Recursion, measured: what it gains at equal parameters, and what leaving early saves.
+
+    python3 tools/bench/recursion.py --data ../shared/data/tinyshakespeare.txt --out /tmp/recursion
+
+Trains each model that is not in `--out` yet (2000 steps of 12 x 64 characters, width 128, 4 heads,
+Muon), evaluates all on the whole validation split (the last tenth), sweeps the exits and prints the
+tables of tools/bench/README.md. Losses depend on the seed, not on threads or on what else the
+machine does; times do: run `--only time` on a quiet machine.
+
+    --seeds 1,2,3        --only train,losses,exits,int8,time      --mgpt PROGRAM
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+BUDGET = "--heads 4 --embed-dim 128 --context 64 --batch-size 12 --steps 2000 --eval-every 0".split()
+LOOP = ["--recursion-steps", "3"]
+MODELS = {
+    "2 layers": ["--layers", "2"],
+    "core 2 × 3, final loss": ["--core", "2", *LOOP, "--recursion-loss", "final"],
+    "core 2 × 3, gate loss": ["--core", "2", *LOOP],
+    "4 layers": ["--layers", "4"],
+    "1 + core 2 × 3 + 1, gate loss": ["--prelude", "1", "--core", "2", "--coda", "1", *LOOP],
+}
+GATED = "core 2 × 3, gate loss"
+STEPS = ("train", "losses", "exits", "int8", "time")
+# The share of the passes that must be saved for at most so many nats.
+BARS = ((0.001, 0.36), (0.005, 0.45), (0.010, 0.55))
+
+
+class Bench:
+    """The program, the texts and the folder of the runs."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.program, self.out, self.data = options.mgpt, options.out, options.data
+        self.threads = ["--threads", str(options.threads)] if options.threads else []
+        text = options.data.read_bytes()
+        self.validation = options.out / "validation.txt"
+        options.out.mkdir(parents=True, exist_ok=True)
+        self.validation.write_bytes(text[len(text) * 9 // 10 :])
+
+    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Runs a command of the program to its end."""
+        command = [self.program, *map(str, arguments), *self.threads]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            sys.exit(f"{' '.join(command)} failed: {result.stderr.strip()}")
+        return result
+
+    def folder(self, name: str, seed: int) -> Path:
+        """Where a run is."""
+        return self.out / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}"
+
+    def model(self, name: str, seed: int) -> Path:
+        """The checkpoint after the last step."""
+        return self.folder(name, seed) / "last.safetensors"
+
+    def train(self, name: str, seed: int) -> None:
+        """Trains a model unless it is there."""
+        folder = self.folder(name, seed)
+        if (folder / "loss.svg").exists():
+            return
+        print(f"training: {name}, seed {seed}", file=sys.stderr, flush=True)
+        arguments = ["--data", self.data, "--layout", "stream", "--out", folder, *BUDGET]
+        arguments += ["--seed", seed, "--sample-tokens", "0", "--quiet", "--force", *MODELS[name]]
+        self.run("train", *arguments)
+
+    def losses(self, name: str, seed: int) -> list[float]:
+        """The validation loss after each pass."""
+        arguments = ["--model", self.model(name, seed), "--data", self.validation, "--json"]
+        found = self.run("eval", *arguments)
+        values = json.loads(found.stdout)
+        return values.get("pass_losses", [values["loss"]])
+
+    def sweep(self, model: Path, measure: str) -> list[dict]:
+        """The points of a sweep of thresholds by one measure, the deepest first."""
+        arguments = ["--data", self.validation, "--exit-sweep", "--exit-by", measure, "--json"]
+        chart = model.with_name(f"{model.stem}-{measure}.svg")
+        found = self.run("eval", "--model", model, *arguments, "--chart", chart)
+        return sorted(json.loads(found.stdout)["points"], key=lambda point: point["saved"])
+
+
+def row(*cells: object) -> None:
+    """Prints a line of a table."""
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def lost_at(points: list[dict], saved: float) -> float:
+    """The nats lost where so much is saved, on straight lines between the points."""
+    for before, after in zip(points, points[1:]):
+        if before["saved"] <= saved <= after["saved"]:
+            width = after["saved"] - before["saved"]
+            share = (saved - before["saved"]) / width if width > 0 else 0
+            return before["lost"] + share * (after["lost"] - before["lost"])
+    return float("nan")
+
+
+def losses(bench: Bench, seeds: list[int]) -> None:
+    """Every model at every seed: the loss after each pass."""
+    row("model", *(f"seed {seed}" for seed in seeds))
+    row("---", *("---" for _ in seeds))
+    for name in MODELS:
+        cells = [" / ".join(f"{x:.4f}" for x in bench.losses(name, seed)) for seed in seeds]
+        row(name, *cells)
+
+
+def exits(bench: Bench, seeds: list[int]) -> None:
+    """What leaving early costs, by gate against the bars, and by the other measures beside it."""
+    row("passes saved", *(f"nats lost, seed {seed}" for seed in seeds), "bar")
+    row("---", *("---" for _ in seeds), "---")
+    sweeps = {seed: bench.sweep(bench.model(GATED, seed), "gate") for seed in seeds}
+    for bar, saved in BARS:
+        cells = (f"{lost_at(sweeps[seed], saved):+.4f}" for seed in seeds)
+        row(f"{saved:.0%}", *cells, f"{bar:.3f}")
+    print()
+    row("passes saved", *(f"gate / {m}, seed {seed}" for m in ("entropy", "kl") for seed in seeds))
+    row("---", *("---" for _ in range(2 * len(seeds))))
+    others = {
+        (measure, seed): bench.sweep(bench.model(GATED, seed), measure)
+        for measure in ("entropy", "kl")
+        for seed in seeds
+    }
+    for saved in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
+        cells = []
+        for (_, seed), points in others.items():
+            cells.append(f"{lost_at(sweeps[seed], saved):+.4f} / {lost_at(points, saved):+.4f}")
+        row(f"{saved:.0%}", *cells)
+
+
+def int8(bench: Bench, seeds: list[int]) -> None:
+    """The same exits with weights in int8."""
+    row("seed", "threshold", "passes, float32", "passes, int8", "loss, float32", "loss, int8")
+    row("---", "---", "---", "---", "---", "---")
+    for seed in seeds:
+        model = bench.model(GATED, seed)
+        small = model.with_name("int8.safetensors")
+        bench.run("quantize", "--model", model, "--to", "int8", "--out", small, "--force")
+        for threshold in ("1", "0.3", "0.2"):
+            arguments = ["--data", bench.validation, "--json", "--exit-threshold", threshold]
+            a, b = (
+                json.loads(bench.run("eval", "--model", m, *arguments).stdout)
+                for m in (model, small)
+            )
+            passes = (f"{x['passes']:.3f}" for x in (a, b))
+            row(seed, threshold, *passes, *(f"{x['loss']:.4f}" for x in (a, b)))
+
+
+def time(bench: Bench, seeds: list[int], saved: float = 0.55, rounds: int = 7) -> None:
+    """Tokens per second with exits that save so much, and without, in turns."""
+    row("seed", "threshold", "µs per token, all passes", "with exits", "ratio", "passes")
+    row("---", "---", "---", "---", "---", "---")
+    for seed in seeds:
+        model = bench.model(GATED, seed)
+        points = bench.sweep(model, "gate")
+        threshold = next(point["threshold"] for point in points if point["saved"] >= saved)
+        times: dict[float, list[float]] = {1.0: [], threshold: []}
+        passes = ""
+        for turn in range(rounds):
+            for choice in sorted(times, reverse=bool(turn % 2)):
+                arguments = ["--max-tokens", 4000, "--seed", 1, "--exit-threshold", choice]
+                found = bench.run("generate", "--model", model, *arguments, "--show-depth")
+                rate = re.search(r"at ([\d.]+)([kM]?) tokens/s", found.stderr)
+                if not rate:
+                    sys.exit(f"no rate in: {found.stderr}")
+                scale = {"": 1, "k": 1e3, "M": 1e6}[rate.group(2)]
+                times[choice].append(1e6 / (float(rate.group(1)) * scale))
+                if choice == threshold:
+                    passes = found.stderr.split(" of 3 passes")[0].split()[-1]
+        full, early = (statistics.median(times[choice]) for choice in (1.0, threshold))
+        ratio = statistics.median(b / a for a, b in zip(times[1.0], times[threshold]))
+        row(seed, threshold, f"{full:.1f}", f"{early:.1f}", f"{ratio:.2f}", passes)
+
+
+def main() -> None:
+    """Does what was asked for, in the order of the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="tinyshakespeare.txt")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--mgpt", default=".build/release/mgpt", help="the program")
+    parser.add_argument("--seeds", default="1,2,3", help="comma-separated")
+    parser.add_argument("--only", default=",".join(STEPS), help="comma-separated")
+    parser.add_argument("--threads", type=int, help="of the program")
+    options = parser.parse_args()
+    wanted = options.only.split(",")
+    for step in wanted:
+        if step not in STEPS:
+            parser.error(f"--only is unknown. Found {step}, expected some of {', '.join(STEPS)}")
+    bench = Bench(options)
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    if "train" in wanted:
+        for seed in seeds:
+            for name in MODELS:
+                bench.train(name, seed)
+    for step in (losses, exits, int8, time):
+        if step.__name__ in wanted:
+            print(f"\n{step.__name__}\n")
+            step(bench, seeds)
+
+
+if __name__ == "__main__":
+    main()
