@@ -32,6 +32,13 @@ public enum CorpusLayout: String, CaseIterable, Sendable {
   }
 }
 
+extension BytePairTrainer {
+  /// Counts the pieces of the lines of `text` that are documents.
+  public mutating func addLines(of text: [UInt8]) {
+    for line in documentRanges(in: text) { add(text, in: line) }
+  }
+}
+
 /// The lines of `text` that are documents: without line breaks, blank lines left out.
 func documentRanges(in text: [UInt8]) -> [Range<Int>] {
   var ranges: [Range<Int>] = []
@@ -89,7 +96,7 @@ private func trainBytePairs(
   var trainer = BytePairTrainer(pattern: .gpt2)
   switch layout {
   case .stream: trainer.add(text, in: 0..<text.count)
-  case .documents: for line in documentRanges(in: text) { trainer.add(text, in: line) }
+  case .documents: trainer.addLines(of: text)
   }
   do throws(BytePairTrainingError) {
     return BytePairTokenizer(try trainer.train(vocabularySize: vocabularySize))

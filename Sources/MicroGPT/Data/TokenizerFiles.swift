@@ -13,7 +13,7 @@ public enum TokenizerFormat: String, CaseIterable, Sendable {
 
 /// Reads a tokenizer of any format.
 ///
-/// - tokenizer.json, and any other JSON with a `model`: Hugging Face's
+/// - tokenizer.json, and any other JSON with a `model` that is no number: Hugging Face's
 /// - vocab.json, any other JSON, or a merges.txt: GPT-2's pair, of which the other file is expected
 ///   beside it
 /// - anything else: tiktoken's
@@ -53,7 +53,8 @@ private func readTokenizerFile(
       try BytePairVocabulary(tiktoken: bytes, path: path, pattern: pattern))
   }
   let json = try parseTokenizerJSON(bytes, path: path)
-  if json["model"] != nil {
+  // In a vocab.json "model" is a token, and its value a number.
+  if let model = json["model"], model.intValue == nil {
     return BytePairTokenizer(try BytePairVocabulary(huggingFace: json, path: path))
   }
   let beside = folder(of: path) + "merges.txt"

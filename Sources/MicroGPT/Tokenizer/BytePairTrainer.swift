@@ -45,29 +45,22 @@ public struct BytePairTrainer: Sendable {
 
   /// Finds merges until there are `vocabularySize` ids.
   ///
-  /// - Parameter progress: is called with the ids found and wanted, some hundred times; it may throw
-  ///   `stopped`.
+  /// - Parameter progress: is called with the ids found and wanted, some hundred times.
   ///
   /// *Cost*: O(changes of pairs), memory for some 40 bytes per pair of neighbours in distinct pieces.
   ///
   /// *Throws* `vocabularyTooSmall`, `textTooPoor`.
   public func train(
-    vocabularySize: Int, progress: (Int, Int) throws(BytePairTrainingError) -> Void = { _, _ in }
+    vocabularySize: Int, progress: (Int, Int) -> Void = { _, _ in }
   ) throws(BytePairTrainingError) -> BytePairVocabulary {
-    guard vocabularySize >= Self.smallestVocabulary else {
-      throw .vocabularyTooSmall(found: vocabularySize, smallest: Self.smallestVocabulary)
-    }
-    guard vocabularySize <= BytePairVocabulary.largestVocabulary else {
-      throw .vocabularyTooLarge(
-        found: vocabularySize, largest: BytePairVocabulary.largestVocabulary)
-    }
+    try Self.check(vocabularySize: vocabularySize)
     var tokens = ByteAlphabet.order.map { [$0] }
     var known: [[UInt8]: Int32] = [:]
     var merges: [BytePairVocabulary.Merge] = []
     var pairs = PairCounts(counts, byteIDs: Self.byteIDs)
     let wanted = vocabularySize - 1
     while tokens.count < wanted {
-      if merges.count % max(1, wanted / 200) == 0 { try progress(tokens.count, wanted) }
+      if merges.count % max(1, wanted / 200) == 0 { progress(tokens.count, wanted) }
       guard let pair = pairs.mostFrequent(atLeast: Self.leastCount) else {
         throw .textTooPoor(
           found: vocabularySize, supported: tokens.count + 1, pieces: distinctPieceCount)
@@ -91,6 +84,24 @@ public struct BytePairTrainer: Sendable {
     }
   }
 
+  /// Refuses a size that no text could have, before one is read.
+  ///
+  /// *Throws* `vocabularyTooSmall`, `vocabularyTooLarge`.
+  public static func check(vocabularySize: Int) throws(BytePairTrainingError) {
+    guard vocabularySize >= smallestVocabulary else {
+      throw .vocabularyTooSmall(found: vocabularySize, smallest: smallestVocabulary)
+    }
+    guard vocabularySize <= BytePairVocabulary.largestVocabulary else {
+      throw .vocabularyTooLarge(
+        found: vocabularySize, largest: BytePairVocabulary.largestVocabulary)
+    }
+  }
+
+  /// Where a text that goes on behind `text` can be cut without changing any piece; nil if nowhere.
+  public func safeCut(of text: [UInt8]) -> Int? {
+    PreTokenizer(pattern).lastSafeCut(in: text, 0, text.count)
+  }
+
   /// The ids of the bytes.
   static let byteIDs: [Int32] = {
     var ids = [Int32](repeating: 0, count: 256)
@@ -107,8 +118,6 @@ public enum BytePairTrainingError: UserFacingError, Equatable {
   case vocabularyTooLarge(found: Int, largest: Int)
   /// No pair of neighbours is left that occurs twice.
   case textTooPoor(found: Int, supported: Int, pieces: Int)
-  /// Somebody did not want to wait.
-  case stopped
   /// The tokens are too long, or together too large.
   case unusable(BytePairError)
 
@@ -116,7 +125,7 @@ public enum BytePairTrainingError: UserFacingError, Equatable {
   public var exitCode: ExitCode {
     switch self {
     case .vocabularyTooSmall, .vocabularyTooLarge: .usage
-    case .textTooPoor, .unusable, .stopped: .data
+    case .textTooPoor, .unusable: .data
     }
   }
 
@@ -133,7 +142,6 @@ public enum BytePairTrainingError: UserFacingError, Equatable {
       "the text does not support so many tokens. Found \(found), expected at most \(supported): in "
         + "its \(pieces) different words no further pair of tokens occurs twice. Use a smaller "
         + "vocabulary or more text."
-    case .stopped: "stopped before the vocabulary was complete. Nothing was written. Start again."
     case .unusable(let error): error.description
     }
   }

@@ -82,7 +82,8 @@ extension TrainSetup {
       ("--logit-soft-cap", asked.logitSoftCap.map { "\($0)" }, "\(c.logitSoftCap)"),
       ("--tie-head", asked.tieHead.map(onOff), onOff(c.tiedHead)),
       ("--dropout", asked.dropout.map { "\($0)" }, "\(c.dropout)"),
-      ("--tokenizer", asked.tokenizer?.rawValue, saved.tokenizer.kind.rawValue),
+      ("--tokenizer", asked.tokenizer.map(word), saved.tokenizer.kind.rawValue),
+      ("--bpe", asked.bpe.map(String.init), vocabulary(saved.tokenizer)),
       ("--layout", asked.layout == .auto ? nil : asked.layout?.rawValue, saved.layout.rawValue),
       (
         "--val-fraction", asked.validationFraction.map { "\($0)" }, "\(source.validationFraction)"
@@ -128,6 +129,19 @@ extension TrainSetup {
     set("--grad-clip-value", &recipe.gradientLimit, to: asked.gradClipValue)
     return notes
   }
+}
+
+/// The kind of a tokenizer that was asked for; files hold byte pairs.
+private func word(_ choice: TokenizerChoice) -> String {
+  switch choice {
+  case .kind(let kind): kind.rawValue
+  case .file: TokenizerKind.bpe.rawValue
+  }
+}
+
+/// What `--bpe` would have to say.
+private func vocabulary(_ tokenizer: any TextTokenizer) -> String {
+  tokenizer.kind == .bpe ? String(tokenizer.vocabularySize) : tokenizer.kind.rawValue
 }
 
 private func onOff(_ flag: Bool) -> String { flag ? "on" : "off" }
