@@ -43,7 +43,7 @@ import Testing
     Case(
       "unknown help topic", ["help", "trian"],
       #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
-        + "eval, inspect, quantize, dequantize, bench, completions or help. "
+        + "eval, inspect, quantize, dequantize, tokenizer, bench, completions or help. "
         + "Example: mgpt help train"),
     Case(
       "no shell", ["completions"],

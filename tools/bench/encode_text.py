@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Encoding with GPT-2's vocabulary: mgpt beside Hugging Face's `tokenizers` and `tiktoken`.
 
-Each program encodes the same text, one thread, --rounds times in turns; the figure is the median in
-megabytes (10^6 bytes) per second. The packages are timed around one call in a warm process:
-`tokenizers` once with `encode` for the whole text, once with `encode_batch_fast` for its lines, which
-is the fastest way it has; `tiktoken` with `encode_ordinary` for the whole. mgpt counts the seconds in
-`encode` (`mgpt tokenizer count --json`), in a new process each time, so that its cache starts empty.
+Each program encodes the same text, one thread, --rounds times in turns; the figure is the median
+in megabytes (10^6 bytes) per second. The packages are timed around one call in a warm process:
+`tokenizers` once with `encode` for the whole text, once with `encode_batch_fast` for its lines;
+`tiktoken` with `encode_ordinary` for the whole. mgpt counts the seconds in `encode` (`mgpt tokenizer
+count --json`), in a new process each time, so that its cache starts empty.
 
-With --train, also the time to learn --vocab-size tokens from --data: `mgpt tokenizer train` as a whole
-process against `BpeTrainer`, which gets two threads.
+With --train the time to learn --vocab-size tokens instead: `mgpt tokenizer train` as a whole process
+against `BpeTrainer`, which gets two threads.
 
 Usage: tools/bench/encode_text.py --gpt2 DIR --data FILE ... [--mgpt PROGRAM] [--rounds 5]
        [--train --vocab-size 4096]
@@ -100,7 +100,8 @@ def main():
     if options.train:
         print("| text | MB | mgpt, s | tokenizers, s |\n| --- | --- | --- | --- |")
     else:
-        print("| text | MB | mgpt | tokenizers | its lines | tiktoken |\n| --- | --- | --- | --- | --- | --- |")
+        print("| text | MB | mgpt | tokenizers | its lines | tiktoken |")
+        print("| --- | --- | --- | --- | --- | --- |")
     for path in options.data:
         size = path.stat().st_size / 1e6
         if options.train:
@@ -108,7 +109,8 @@ def main():
             print(f"| {path.name} | {size:.1f} | {found['mgpt']:.2f} | {found['tokenizers']:.2f} |")
         else:
             found = encode_rates(options, path)
-            cells = " | ".join(f"{found[n]:.1f}" for n in ("mgpt", "tokenizers", "lines", "tiktoken"))
+            programs = ("mgpt", "tokenizers", "lines", "tiktoken")
+            cells = " | ".join(f"{found[name]:.1f}" for name in programs)
             print(f"| {path.name} | {size:.1f} | {cells} |", flush=True)
     return 0
 

@@ -79,8 +79,8 @@ public func makeTokenizer(
   }
 }
 
-/// Tokens to learn from a text, where nobody says how many: a power of two near one per KiB of text,
-/// 512 to 4096.
+/// Tokens to learn from a text, where nobody says how many: a power of two near one per KiB of
+/// text, 512 to 4096.
 ///
 /// Small models spend most of their parameters on a larger vocabulary, and rare tokens are seen too
 /// seldom to be learned.

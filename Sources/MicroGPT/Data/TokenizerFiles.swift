@@ -1,5 +1,5 @@
-// Tokenizers of other programs on disk: finds out what a path is, and writes what was asked for. The
-// formats themselves are in Tokenizer/.
+// Tokenizers of other programs on disk: finds out what a path is, and writes what was asked for.
+// The formats themselves are in Tokenizer/.
 
 /// The formats in which byte-level BPE tokenizers are passed on.
 public enum TokenizerFormat: String, CaseIterable, Sendable {
@@ -9,11 +9,14 @@ public enum TokenizerFormat: String, CaseIterable, Sendable {
   case gpt2
   /// tiktoken's .tiktoken.
   case tiktoken
+  /// One vocab.json with the lists `vocab` and `merges`.
+  case pairs
 }
 
 /// Reads a tokenizer of any format.
 ///
 /// - tokenizer.json, and any other JSON with a `model` that is no number: Hugging Face's
+/// - JSON with an array `vocab`: the lists `vocab` and `merges`
 /// - vocab.json, any other JSON, or a merges.txt: GPT-2's pair, of which the other file is expected
 ///   beside it
 /// - anything else: tiktoken's
@@ -57,6 +60,9 @@ private func readTokenizerFile(
   if let model = json["model"], model.intValue == nil {
     return BytePairTokenizer(try BytePairVocabulary(huggingFace: json, path: path))
   }
+  if json["vocab"]?.arrayValue != nil {
+    return BytePairTokenizer(try BytePairVocabulary(pairs: json, path: path))
+  }
   let beside = folder(of: path) + "merges.txt"
   return BytePairTokenizer(
     try BytePairVocabulary(
@@ -79,6 +85,8 @@ public func write(
     try AtomicFile.replace(path, with: vocabulary.vocabularyFile)
   case .tiktoken:
     try AtomicFile.replace(path, with: try vocabulary.tiktokenFile())
+  case .pairs:
+    try AtomicFile.replace(path, with: try vocabulary.pairsJSON().utf8Bytes + [0x0A])
   }
 }
 

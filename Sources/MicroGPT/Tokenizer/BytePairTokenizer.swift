@@ -1,15 +1,15 @@
-// Byte-level BPE as GPT-2 defines it: text in pieces, pieces in bytes, neighbours merged in the order
-// of their ranks. Reading and writing files: BytePairJSON.swift, BytePairText.swift; learning one:
-// BytePairTrainer.swift.
+// Byte-level BPE as GPT-2 defines it: text in pieces, pieces in bytes, neighbours merged in the
+// order of their ranks. Reading and writing files: BytePairJSON.swift, BytePairText.swift; learning
+// one: BytePairTrainer.swift.
 
 /// A tokenizer whose tokens are sequences of bytes, found by merging.
 ///
-/// Every byte has a token, so it encodes anything and decodes it exactly. A byte outside well-formed
-/// UTF-8 is its own piece and so its own token; Hugging Face's `tokenizers` and `tiktoken` take
-/// strings, in which such bytes are U+FFFD before they come to see them.
+/// Every byte has a token, so it encodes anything and decodes it exactly. A byte outside
+/// well-formed UTF-8 is its own piece and so its own token; Hugging Face's `tokenizers` and
+/// `tiktoken` take strings, in which such bytes are U+FFFD before they come to see them.
 ///
-/// *Source*: R. Sennrich, B. Haddow, A. Birch, Neural Machine Translation of Rare Words with Subword
-/// Units, 2016 (arXiv:1508.07909), on bytes as in A. Radford et al., 2019.
+/// *Source*: R. Sennrich, B. Haddow, A. Birch, Neural Machine Translation of Rare Words with
+/// Subword Units, 2016 (arXiv:1508.07909), on bytes as in A. Radford et al., 2019.
 public struct BytePairTokenizer: TextTokenizer, Equatable {
   /// Tokens, merges, special tokens.
   public let vocabulary: BytePairVocabulary
@@ -57,7 +57,8 @@ public struct BytePairTokenizer: TextTokenizer, Equatable {
   /// None: every byte has an id.
   public var unknownToken: Int32? { nil }
 
-  /// Appends the bytes of a token; special tokens have none, ids that stand for nothing give U+FFFD.
+  /// Appends the bytes of a token; special tokens have none, ids that stand for nothing give
+  /// U+FFFD.
   public func append(_ token: Int32, to bytes: inout [UInt8]) {
     let id = Int(token)
     guard isSpecial.indices.contains(id) else {
@@ -77,7 +78,8 @@ public struct BytePairTokenizer: TextTokenizer, Equatable {
 extension BytePairTokenizer {
   /// Appends the ids of `text[range]`; never throws, and never gives a special token.
   ///
-  /// *Cost*: O(bytes log longest piece); pieces seen before cost some 20 ns, new ones 10 ns per pair.
+  /// *Cost*: O(bytes log longest piece); pieces seen before cost some 20 ns, new ones 10 ns per
+  /// pair.
   public func encode(
     _ text: [UInt8], in range: Range<Int>, to tokens: inout [Int32]
   ) throws(TokenizerError) {

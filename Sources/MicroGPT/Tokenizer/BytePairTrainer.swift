@@ -10,8 +10,8 @@
 /// ```
 ///
 /// The result depends on the counts of the pieces only. Of pairs that are equally frequent the one
-/// with the lesser left id is taken, then the one with the lesser right id; ids 0 … 255 are the bytes
-/// in the order of GPT-2's characters, then come the merged tokens as they are found, then
+/// with the lesser left id is taken, then the one with the lesser right id; ids 0 … 255 are the
+/// bytes in the order of GPT-2's characters, then come the merged tokens as they are found, then
 /// `<|endoftext|>`. Hugging Face's `BpeTrainer` has the same rule and gives the same merges.
 ///
 /// *Source*: R. Sennrich, B. Haddow, A. Birch, 2016 (arXiv:1508.07909), algorithm 1.
@@ -47,7 +47,8 @@ public struct BytePairTrainer: Sendable {
   ///
   /// - Parameter progress: is called with the ids found and wanted, some hundred times.
   ///
-  /// *Cost*: O(changes of pairs), memory for some 40 bytes per pair of neighbours in distinct pieces.
+  /// *Cost*: O(changes of pairs), memory for some 40 bytes per pair of neighbours in distinct
+  /// pieces.
   ///
   /// *Throws* `vocabularyTooSmall`, `textTooPoor`.
   public func train(
@@ -133,8 +134,8 @@ public enum BytePairTrainingError: UserFacingError, Equatable {
   public var description: String {
     switch self {
     case .vocabularyTooSmall(let found, let smallest):
-      "the vocabulary is too small. Found \(found) tokens, expected at least \(smallest): 256 bytes "
-        + "and <|endoftext|>. Use a larger one."
+      "the vocabulary is too small. Found \(found) tokens, expected at least \(smallest): 256 "
+        + "bytes and <|endoftext|>. Use a larger one."
     case .vocabularyTooLarge(let found, let largest):
       "the vocabulary is too large. Found \(found) tokens, expected at most \(largest). Use a "
         + "smaller one."

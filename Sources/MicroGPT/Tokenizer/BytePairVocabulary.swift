@@ -124,7 +124,9 @@ extension BytePairVocabulary {
   }
 }
 
-/// Why tokens and merges make no tokenizer. The readers of files add the path.
+/// Why tokens and merges make no tokenizer.
+///
+/// The readers of files add the path.
 public enum BytePairError: UserFacingError, Equatable {
   /// A byte has no token, so that not every text could be encoded.
   case lacksByte(UInt8)

@@ -1,5 +1,5 @@
-// Hugging Face's tokenizer.json: byte-level BPE and nothing else. Whatever would tokenize in another
-// way is named in an error, not guessed at. Writing: HuggingFaceTokenizer+Writing.swift.
+// Hugging Face's tokenizer.json: byte-level BPE and nothing else. Whatever would tokenize in
+// another way is named in an error, not guessed at. Writing: HuggingFaceTokenizer+Writing.swift.
 
 extension BytePairVocabulary {
   /// Reads a tokenizer.json.

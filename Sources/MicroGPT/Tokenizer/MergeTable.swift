@@ -50,6 +50,8 @@ struct MergeTable: Sendable {
     UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
   }
 
+  /// Where the search for a key begins.
+  ///
   /// *Source* of the factor: D. Knuth, The Art of Computer Programming, volume 3, section 6.4
   /// (2^64 divided by the golden ratio).
   @inline(__always)
@@ -58,7 +60,8 @@ struct MergeTable: Sendable {
   }
 }
 
-/// The ids of one piece while they merge; used again for the next one, so that nothing is allocated.
+/// The ids of one piece while they merge; used again for the next one, so that nothing is
+/// allocated.
 struct MergeSpace {
   /// The ids; after `merge` those of the result.
   var ids: [Int32] = []

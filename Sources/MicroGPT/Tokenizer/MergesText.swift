@@ -42,7 +42,8 @@ extension BytePairVocabulary {
         .badLine(path: mergesPath, line: index + 1, found: found, expected: "two tokens of \(path)")
       }
       // What is no UTF-8 becomes U+FFFD, which stands for no byte.
-      guard let parts = splitMerge(String(decoding: line, as: UTF8.self)), let left = ByteAlphabet.bytes(of: parts.left),
+      guard let parts = splitMerge(String(decoding: line, as: UTF8.self)),
+        let left = ByteAlphabet.bytes(of: parts.left),
         let right = ByteAlphabet.bytes(of: parts.right)
       else { throw fault(quotedForMessage(String(decoding: line.prefix(60), as: UTF8.self))) }
       try builder.addMerge(left, right, fault: fault)

@@ -9,7 +9,7 @@ struct PairCounts {
     let right: Int32
   }
 
-  private var ids: [Int32] = []  // of all words; word w holds ids[starts[w] ..< starts[w] + lengths[w]]
+  private var ids: [Int32] = []  // of all words; word w's are starts[w] ..< starts[w] + lengths[w]
   private var starts: [Int] = []
   private var lengths: [Int] = []
   private let wordCounts: [Int]

@@ -1,5 +1,5 @@
-// The pieces of text within which byte pairs merge: the patterns of GPT-2 and GPT-4, written by hand
-// as the states of a scanner instead of a regular expression. Knows no vocabulary.
+// The pieces of text within which byte pairs merge: the patterns of GPT-2 and GPT-4, written by
+// hand as the states of a scanner instead of a regular expression. Knows no vocabulary.
 
 /// Which pattern cuts text into pieces before byte pairs are merged.
 public enum PreTokenizerPattern: String, CaseIterable, Sendable {
@@ -79,8 +79,8 @@ struct PreTokenizer: Sendable {
     return position
   }
 
-  /// `\s+(?!\S)|\s+`: all white space at the end of the text; elsewhere all but the last character of
-  /// a run, which may begin the next piece; a single character alone.
+  /// `\s+(?!\S)|\s+`: all white space at the end of the text; elsewhere all but the last character
+  /// of a run, which may begin the next piece; a single character alone.
   private func spaceEnd(_ text: [UInt8], _ start: Int, _ position: Int, _ end: Int) -> Int {
     var (position, last) = (position, start)
     while position < end {

@@ -1,5 +1,5 @@
-// tiktoken's files: a token in base64 and its rank on each line. Merges are not in them; they follow
-// from the ranks.
+// tiktoken's files: a token in base64 and its rank on each line. Merges are not in them; they
+// follow from the ranks.
 
 extension BytePairVocabulary {
   /// Longest token of such a file: deriving merges takes the square of it.

@@ -1,5 +1,6 @@
-// Which characters are letters, numbers and white space, for the pre-tokenizer patterns. The table of
-// all code points is generated (UnicodeClassTable.swift); here it becomes one lookup per character.
+// Which characters are letters, numbers and white space, for the pre-tokenizer patterns. The table
+// of all code points is generated (UnicodeClassTable.swift); here it becomes one lookup per
+// character.
 
 /// What a pre-tokenizer pattern distinguishes.
 enum ScalarClass {
@@ -33,7 +34,8 @@ struct UnicodeClasses: Sendable {
     for (index, change) in Self.changes.enumerated() {
       start += Int(change >> 2)
       // Runs end where the next one begins, the last one behind the last code point.
-      let next = index + 1 < Self.changes.count ? start + Int(Self.changes[index + 1] >> 2) : 0x11_0000
+      let isLast = index + 1 == Self.changes.count
+      let next = isLast ? classes.count : start + Int(Self.changes[index + 1] >> 2)
       for value in start..<next { classes[value] = UInt8(change & 3) }
     }
     var starts: [UInt32] = []

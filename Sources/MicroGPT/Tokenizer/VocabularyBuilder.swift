@@ -1,5 +1,5 @@
-// From the strings of a tokenizer's file to a checked vocabulary. What all formats share; the formats
-// themselves are in BytePairJSON.swift and BytePairText.swift.
+// From the strings of a tokenizer's file to a checked vocabulary. What all formats share; the
+// formats themselves are in BytePairJSON.swift and BytePairText.swift.
 
 /// Collects tokens, merges and special tokens of a file at `path`.
 struct VocabularyBuilder {
@@ -60,7 +60,8 @@ struct VocabularyBuilder {
     isTaken[id] = true
   }
 
-  /// Adds the merge of next rank; `fault` says what is wrong where the parts or the whole are unknown.
+  /// Adds the merge of next rank; `fault` says what is wrong where the parts or the whole are
+  /// unknown.
   mutating func addMerge(
     _ left: [UInt8], _ right: [UInt8], fault: (String) -> TokenizerFileError
   ) throws(TokenizerFileError) {
@@ -71,8 +72,8 @@ struct VocabularyBuilder {
     merges.append(.init(left: leftID, right: rightID, result: result))
   }
 
-  /// Makes special tokens of those in angle brackets that nothing makes, as `<|endoftext|>` in GPT-2's
-  /// vocab.json.
+  /// Makes special tokens of those in angle brackets that nothing makes, as `<|endoftext|>` in
+  /// GPT-2's vocab.json.
   mutating func findSpecials() throws(TokenizerFileError) {
     var isMade = [Bool](repeating: false, count: tokens.count)
     for merge in merges { isMade[Int(merge.result)] = true }

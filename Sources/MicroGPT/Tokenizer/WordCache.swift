@@ -3,12 +3,12 @@
 
 /// A direct-mapped cache from pieces of a text to places in its tokens.
 ///
-/// It copies neither: a slot says where the piece stood and where its tokens are. A new piece replaces
-/// whatever had its slot, so the size is bounded whatever the text.
+/// It copies neither: a slot says where the piece stood and where its tokens are. A new piece
+/// replaces whatever had its slot, so the size is bounded whatever the text.
 struct WordCache {
   /// Where a piece was and what it became.
   struct Slot {
-    /// Up to 8 bytes: the bytes themselves. Longer: a hash of them.
+    /// The bytes themselves, up to 8 of them, else a hash.
     var key: UInt64 = 0
     /// Where the piece begins in the text.
     var offset = 0

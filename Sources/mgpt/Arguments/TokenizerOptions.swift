@@ -33,7 +33,7 @@ struct TokenizerOptions: JSONOptions {
     [
       "mgpt tokenizer train --data book.txt --vocab-size 4096 --out tokenizer.json",
       "mgpt tokenizer count --tokenizer tokenizer.json --data book.txt",
-      "mgpt tokenizer encode --tokenizer gpt2/vocab.json --data book.txt > ids.txt",
+      "mgpt tokenizer encode --tokenizer gpt2/vocab.json --data book.txt --json",
       "mgpt tokenizer convert --tokenizer gpt2 --out gpt2.tiktoken --format tiktoken",
     ]
   }

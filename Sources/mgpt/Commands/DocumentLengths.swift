@@ -23,7 +23,8 @@ struct DocumentLengths: Equatable {
       case .bpe:
         tokens.removeAll(keepingCapacity: true)
         // Byte pairs encode anything.
-        try? tokenizer.encode(text, in: line.startIndex..<line.endIndex + min(count, 0), to: &tokens)
+        try? tokenizer.encode(
+          text, in: line.startIndex..<line.endIndex + min(count, 0), to: &tokens)
         count = tokens.count
       }
       counts.append(count)

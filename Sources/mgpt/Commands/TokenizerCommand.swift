@@ -67,9 +67,9 @@ private func trainTokenizer(_ asked: TokenizerOptions) throws -> Int32 {
   let start = clock.now
   var byteCount = 0
   try BytePairTrainer.check(vocabularySize: size)
-  try forEachChunk(
-    of: data, safeCut: { asked.lines ? $0.lastIndex(of: 0x0A).map { $0 + 1 } : trainer.safeCut(of: $0) }
-  ) { text in
+  let cut: ([UInt8]) -> Int? =
+    asked.lines ? { $0.lastIndex(of: 0x0A).map { $0 + 1 } } : trainer.safeCut
+  try forEachChunk(of: data, safeCut: cut) { text in
     if asked.lines {
       trainer.addLines(of: text)
     } else {

@@ -5,7 +5,8 @@ import MicroGPT
 extension TrainSetup {
   /// Makes or reads what `--tokenizer` and `--bpe` say.
   ///
-  /// Documents need a token that ends them: a file that has none gets `<|endoftext|>` behind its ids.
+  /// Documents need a token that ends them: a file that has none gets `<|endoftext|>` behind its
+  /// ids.
   static func tokenizer(
     _ asked: TrainOptions, _ text: [UInt8], _ layout: CorpusLayout, _ path: String
   ) throws -> any TextTokenizer {

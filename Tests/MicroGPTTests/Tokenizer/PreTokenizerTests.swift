@@ -1,5 +1,5 @@
-// The pieces of the three patterns. Ids of random strings, which depend on all of them, are compared
-// with those of other programs in BytePairTokenizerTests.swift.
+// The pieces of the three patterns. Ids of random strings, which depend on all of them, are
+// compared with those of other programs in BytePairTokenizerTests.swift.
 import Testing
 
 @testable import MicroGPT

@@ -1,5 +1,5 @@
-// Files of tokenizers, cut short and changed at random: a tokenizer that keeps its promises comes out,
-// or an error of one line. A crash would end the test run.
+// Files of tokenizers, cut short and changed at random: a tokenizer that keeps its promises comes
+// out, or an error of one line. A crash would end the test run.
 import Testing
 
 @testable import MicroGPT

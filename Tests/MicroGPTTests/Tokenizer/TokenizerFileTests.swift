@@ -1,5 +1,5 @@
-// Tokenizers in the formats of others: they come back the same, other kinds are named, and no damage
-// is believed.
+// Tokenizers in the formats of others: they come back the same, other kinds are named, and no
+// damage is believed.
 import Testing
 
 @testable import MicroGPT
@@ -28,6 +28,32 @@ import Testing
       vocabulary: vocabulary.vocabularyFile, path: "v", merges: vocabulary.mergesText,
       mergesPath: "m")
     #expect(read == vocabulary)
+  }
+
+  @Test func pairs() throws {
+    let vocabulary = try FrozenBytePairs.vocabulary()
+    let file = try vocabulary.pairsJSON()
+    #expect(try BytePairVocabulary(pairs: file, path: "t") == vocabulary)
+    let ids = vocabulary.merges.map {
+      JSON.array([.integer(Int($0.left)), .integer(Int($0.right))])
+    }
+    let byID = replacing(["merges"], by: .array(ids), in: file)
+    #expect(try BytePairVocabulary(pairs: byID, path: "t") == vocabulary)
+    var texts = try #require(file["vocab"]?.arrayValue)
+    texts[511] = "<|eos|>"
+    let other = replacing(["vocab"], by: .array(texts), in: file)
+    #expect(try BytePairVocabulary(pairs: other, path: "t").endToken == 511)
+    #expect(
+      throws: TokenizerFileError.otherKind(
+        path: "t", found: #"BPE on characters: vocab[2] is " ""#)
+    ) {
+      try BytePairVocabulary(
+        pairs: ["vocab": ["<|bos|>", "<|eos|>", " ", "a"], "merges": []], path: "t")
+    }
+    #expect(throws: TokenizerFileError.self) {
+      try BytePairVocabulary(
+        pairs: replacing(["merges"], by: [[0, 512]], in: file), path: "t")
+    }
   }
 
   @Test func tiktoken() throws {
@@ -135,7 +161,9 @@ import Testing
     }
   }
 
-  static let badLines = ["IQ==", "IQ== x", "IQ== -1", "IQ= 0", "IR== 0", "I!== 0", " 0", "IQ== 0 0"]
+  static let badLines = [
+    "IQ==", "IQ== x", "IQ== -1", "IQ= 0", "IR== 0", "I!== 0", " 0", "IQ== 0 0",
+  ]
 
   @Test(arguments: badLines) func badLinesOfTiktoken(_ line: String) {
     #expect(
@@ -150,7 +178,9 @@ import Testing
 
   @Test func badLinesOfMerges() throws {
     let vocabulary = try FrozenBytePairs.vocabulary()
-    for (line, found) in [("a", "\"a\""), ("a b c", "\"a b c\""), ("q q", "a result that is no token")] {
+    for (line, found) in [
+      ("a", "\"a\""), ("a b c", "\"a b c\""), ("q q", "a result that is no token"),
+    ] {
       #expect(
         throws: TokenizerFileError.badLine(
           path: "m", line: 2, found: found, expected: "two tokens of v")
