@@ -4,11 +4,11 @@
 Each program encodes the same text, one thread, --rounds times in turns; the figure is the median
 in megabytes (10^6 bytes) per second. The packages are timed around one call in a warm process:
 `tokenizers` once with `encode` for the whole text, once with `encode_batch_fast` for its lines;
-`tiktoken` with `encode_ordinary` for the whole. mgpt counts the seconds in `encode` (`mgpt tokenizer
-count --json`), in a new process each time, so that its cache starts empty.
+`tiktoken` with `encode_ordinary` for the whole. mgpt counts the seconds in `encode` (`mgpt
+tokenizer count --json`), in a new process each time, so that its cache starts empty.
 
-With --train the time to learn --vocab-size tokens instead: `mgpt tokenizer train` as a whole process
-against `BpeTrainer`, which gets two threads.
+With --train the time to learn --vocab-size tokens instead: `mgpt tokenizer train` as a whole
+process against `BpeTrainer`, which gets two threads.
 
 Usage: tools/bench/encode_text.py --gpt2 DIR --data FILE ... [--mgpt PROGRAM] [--rounds 5]
        [--train --vocab-size 4096]

@@ -139,8 +139,10 @@ extension BytePairTokenizer {
   ///
   /// - Parameter readsSpecials: the parts are encoded by `encodeWithSpecials`.
   public func safeCut(of text: [UInt8], readsSpecials: Bool) -> Int? {
-    // A special token with a blank in it could be cut in two.
-    if readsSpecials && vocabulary.specials.contains(where: { $0.text.utf8.contains(0x20) }) {
+    // A special token with white space in it could be cut in two.
+    if readsSpecials
+      && vocabulary.specials.contains(where: { $0.text.utf8.contains { $0 <= 0x20 } })
+    {
       return nil
     }
     return preTokenizer.lastSafeCut(in: text, 0, text.count)

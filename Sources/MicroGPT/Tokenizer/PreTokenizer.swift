@@ -182,18 +182,33 @@ struct PreTokenizer: Sendable {
 }
 
 extension PreTokenizer {
-  /// The last place within `text[start..<end]` where it can be cut without changing any piece, at a
-  /// blank behind ASCII that is no white space; nil if there is none.
+  /// The last place within `text[start..<end]` where it can be cut without changing any piece: at a
+  /// blank or a line break behind something else; nil if there is none.
   ///
-  /// No piece of any pattern has a blank behind such a character, and none looks behind itself.
+  /// No piece looks behind itself, and none has a blank behind a character that is no white space.
+  /// Line breaks may belong to the signs before them, but not with GPT-2's pattern.
   func lastSafeCut(in text: [UInt8], _ start: Int, _ end: Int) -> Int? {
     var position = end - 1
     while position > start {
-      if text[position] == UInt8(ascii: " "), (0x21...0x7E).contains(text[position - 1]) {
-        return position
+      let byte = text[position]
+      if byte == UInt8(ascii: " ") || isLineBreak(byte) {
+        let before = classBefore(text, start, position)
+        let isWord = before == ScalarClass.letter || before == ScalarClass.number
+        if isWord || (before != ScalarClass.space && (pattern == .gpt2 || !isLineBreak(byte))) {
+          return position
+        }
       }
       position -= 1
     }
     return nil
+  }
+
+  /// The class of the character that ends at `position`.
+  private func classBefore(_ text: [UInt8], _ start: Int, _ position: Int) -> UInt8 {
+    for length in 1...min(4, position - start) where text[position - length] & 0xC0 != 0x80 {
+      let found = classes.next(in: text, at: position - length, end: position)
+      return found.byteCount == length ? found.class : ScalarClass.bad
+    }
+    return ScalarClass.bad
   }
 }

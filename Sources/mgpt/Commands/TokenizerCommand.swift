@@ -67,9 +67,13 @@ private func trainTokenizer(_ asked: TokenizerOptions) throws -> Int32 {
   let start = clock.now
   var byteCount = 0
   try BytePairTrainer.check(vocabularySize: size)
-  let cut: ([UInt8]) -> Int? =
-    asked.lines ? { $0.lastIndex(of: 0x0A).map { $0 + 1 } } : trainer.safeCut
-  try forEachChunk(of: data, safeCut: cut) { text in
+  try forEachChunk(
+    of: data,
+    safeCut: { (text: [UInt8]) -> Int? in
+      if asked.lines { return text.lastIndex(of: 0x0A).map { $0 + 1 } }
+      return trainer.safeCut(of: text)
+    }
+  ) { text in
     if asked.lines {
       trainer.addLines(of: text)
     } else {

@@ -142,10 +142,7 @@ import Testing
   @Test(arguments: damage)
   func damageIsRefused(_ path: [String], _ value: JSON, _ message: String) throws {
     let file = replacing(path, by: value, in: try FrozenBytePairs.vocabulary().huggingFaceJSON)
-    let error = #expect(throws: TokenizerFileError.self) {
-      try BytePairVocabulary(huggingFace: file.utf8Bytes, path: "t")
-    }
-    #expect(error?.description == message)
+    #expect(fault(of: file.utf8Bytes) == message)
   }
 
   @Test func bytesThatLack() throws {
@@ -193,13 +190,20 @@ import Testing
   }
 
   @Test func brokenJSONHasAPosition() throws {
-    let error = #expect(throws: TokenizerFileError.self) {
-      try BytePairVocabulary(huggingFace: Array("{\n  \"model\": {,".utf8), path: "t")
-    }
     #expect(
-      error?.description
+      fault(of: Array("{\n  \"model\": {,".utf8))
         == "t: invalid JSON at line 2, column 13 (byte 14). Found ',', expected a key in quotes. Use "
         + "a whole tokenizer.json or vocab.json.")
+  }
+}
+
+/// What is wrong with a tokenizer.json; nil if nothing is.
+private func fault(of file: [UInt8]) -> String? {
+  do {
+    _ = try BytePairVocabulary(huggingFace: file, path: "t")
+    return nil
+  } catch {
+    return error.description
   }
 }
 
