@@ -22,6 +22,12 @@ public struct BytePairVocabulary: Equatable, Sendable {
     let left: Int32
     let right: Int32
     let result: Int32
+
+    /// Whether the result is the left part and the right part.
+    fileprivate func fits(_ tokens: [[UInt8]]) -> Bool {
+      [left, right, result].allSatisfy { tokens.indices.contains(Int($0)) }
+        && tokens[Int(left)] + tokens[Int(right)] == tokens[Int(result)]
+    }
   }
 
   /// The bytes of each id; none for special tokens and for ids that nothing stands for.
@@ -77,13 +83,7 @@ public struct BytePairVocabulary: Equatable, Sendable {
         !special.text.isEmpty, index == 0 || sorted[index - 1].id < special.id
       else { throw .badSpecial(id: Int(special.id)) }
     }
-    for merge in merges {
-      let parts = [merge.left, merge.right, merge.result]
-      precondition(
-        parts.allSatisfy { tokens.indices.contains(Int($0)) }
-          && tokens[Int(merge.left)] + tokens[Int(merge.right)] == tokens[Int(merge.result)],
-        "merge of \(parts)")
-    }
+    for merge in merges { precondition(merge.fits(tokens), "\(merge)") }
     self.tokens = tokens
     self.merges = merges
     self.specials = sorted

@@ -32,9 +32,7 @@ extension BytePairVocabulary {
       // The text of an added token is text, not in the alphabet of bytes.
       if addedIDs.contains(id) { continue }
       guard let bytes = ByteAlphabet.bytes(of: member.key) else {
-        throw .damaged(
-          path: path, field: field, found: "a character that stands for no byte",
-          expected: "those of byte-level BPE")
+        throw file.foreignCharacter(field)
       }
       try builder.add(bytes, id: id, field: field)
     }
@@ -45,11 +43,7 @@ extension BytePairVocabulary {
       let field = "model.merges[\(index)]"
       guard let left = ByteAlphabet.bytes(of: merge.left),
         let right = ByteAlphabet.bytes(of: merge.right)
-      else {
-        throw .damaged(
-          path: path, field: field, found: "a character that stands for no byte",
-          expected: "those of byte-level BPE")
-      }
+      else { throw file.foreignCharacter(field) }
       try builder.addMerge(left, right) {
         .damaged(path: path, field: field, found: $0, expected: "tokens of the vocabulary")
       }
@@ -186,6 +180,13 @@ struct HuggingFaceFile {
       tokens.append((id, text))
     }
     return tokens
+  }
+
+  /// The error for a token in other characters than GPT-2's.
+  func foreignCharacter(_ field: String) -> TokenizerFileError {
+    .damaged(
+      path: path, field: field, found: "a character that stands for no byte",
+      expected: "those of byte-level BPE")
   }
 
   private func other(_ found: String) -> TokenizerFileError { .otherKind(path: path, found: found) }

@@ -60,25 +60,17 @@ private func trainTokenizer(_ asked: TokenizerOptions) throws -> Int32 {
     throw SetupError.missing(flag: "--vocab-size", why: "say how many tokens to learn")
   }
   let path = try output(asked)
-  let format = asked.format ?? .huggingface
   var trainer = BytePairTrainer(pattern: asked.pattern ?? .gpt2)
   let display = ProgressNote()
   let clock = ContinuousClock()
   let start = clock.now
   var byteCount = 0
   try BytePairTrainer.check(vocabularySize: size)
-  try forEachChunk(
-    of: data,
-    safeCut: { (text: [UInt8]) -> Int? in
-      if asked.lines { return text.lastIndex(of: 0x0A).map { $0 + 1 } }
-      return trainer.safeCut(of: text)
-    }
-  ) { text in
-    if asked.lines {
-      trainer.addLines(of: text)
-    } else {
-      trainer.add(text, in: 0..<text.count)
-    }
+  let cut = { (text: [UInt8]) -> Int? in
+    asked.lines ? text.lastIndex(of: 0x0A).map { $0 + 1 } : trainer.safeCut(of: text)
+  }
+  try forEachChunk(of: data, safeCut: cut) { text in
+    if asked.lines { trainer.addLines(of: text) } else { trainer.add(text, in: 0..<text.count) }
     byteCount += text.count
     display.show("\(Format.bytes(byteCount)) read, \(trainer.distinctPieceCount) different words")
   }
@@ -86,20 +78,18 @@ private func trainTokenizer(_ asked: TokenizerOptions) throws -> Int32 {
     display.show("\(found) of \(wanted) tokens")
   }
   display.clear()
-  try write(BytePairTokenizer(vocabulary), as: format, to: path)
+  try write(BytePairTokenizer(vocabulary), as: asked.format ?? .huggingface, to: path)
   let seconds = (clock.now - start).seconds
-  if asked.json {
-    let report: JSON = [
-      "path": .string(path), "tokens": .integer(vocabulary.tokens.count),
-      "merges": .integer(vocabulary.merges.count), "bytes": .integer(byteCount),
-      "words": .integer(trainer.distinctPieceCount), "seconds": .number(seconds),
-    ]
-    Terminal.output.write("\(report)\n")
-  } else {
-    Terminal.output.write(
-      "\(path): \(vocabulary.tokens.count) tokens from \(Format.bytes(byteCount)) with "
-        + "\(trainer.distinctPieceCount) different words, in \(Format.duration(seconds))\n")
-  }
+  let (count, words) = (vocabulary.tokens.count, trainer.distinctPieceCount)
+  let report: JSON = [
+    "path": .string(path), "tokens": .integer(count),
+    "merges": .integer(vocabulary.merges.count), "bytes": .integer(byteCount),
+    "words": .integer(words), "seconds": .number(seconds),
+  ]
+  let text =
+    "\(path): \(count) tokens from \(Format.bytes(byteCount)) with \(words) different words, in "
+    + Format.duration(seconds)
+  Terminal.output.write((asked.json ? "\(report)" : text) + "\n")
   return 0
 }
 
