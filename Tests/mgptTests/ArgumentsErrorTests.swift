@@ -24,14 +24,14 @@ import Testing
     Case(
       "unknown command", ["frobnicate"],
       #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, bench, completions or help. See mgpt --help"),
     Case(
       "empty command", [""],
       #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, bench, completions or help. See mgpt --help"),
     Case(
       "option before a command", ["--data", "x"],
-      #"mgpt: no command given. Found "--data" first, expected train, eval or quantize. See mgpt --help"#
+      #"mgpt: no command given. Found "--data" first, expected train, eval, quantize or tokenizer. See mgpt --help"#
     ),
     Case(
       "unknown option before a command", ["--frobnicate", "train"],
@@ -43,7 +43,7 @@ import Testing
     Case(
       "unknown help topic", ["help", "trian"],
       #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
-        + "eval, inspect, quantize, dequantize, bench, completions or help. "
+        + "eval, inspect, quantize, dequantize, tokenizer, bench, completions or help. "
         + "Example: mgpt help train"),
     Case(
       "no shell", ["completions"],

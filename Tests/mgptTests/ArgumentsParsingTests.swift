@@ -26,7 +26,7 @@ import Testing
     var expected = TrainOptions()
     expected.data = "a.txt"
     expected.layout = .documents
-    expected.tokenizer = .byte
+    expected.tokenizer = .kind(.byte)
     expected.validationFraction = 0.2
     expected.out = "r/x"
     expected.force = true

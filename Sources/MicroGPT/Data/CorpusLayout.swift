@@ -32,6 +32,13 @@ public enum CorpusLayout: String, CaseIterable, Sendable {
   }
 }
 
+extension BytePairTrainer {
+  /// Counts the pieces of the lines of `text` that are documents.
+  public mutating func addLines(of text: [UInt8]) {
+    for line in documentRanges(in: text) { add(text, in: line) }
+  }
+}
+
 /// The lines of `text` that are documents: without line breaks, blank lines left out.
 func documentRanges(in text: [UInt8]) -> [Range<Int>] {
   var ranges: [Range<Int>] = []
@@ -46,12 +53,18 @@ func documentRanges(in text: [UInt8]) -> [Range<Int>] {
 /// The vocabulary comes from the whole text, validation split included, as is usual for character
 /// models: losses then compare with those published.
 ///
-/// *Throws* `invalidUTF8` for `.character`; `path` is for its message.
+/// - Parameter vocabularySize: what `.bpe` learns; nil for one that suits the text.
+///
+/// *Throws* `invalidUTF8` for `.character`, `untrainable` for `.bpe`; `path` is for their messages.
 public func makeTokenizer(
-  _ kind: TokenizerKind, for text: [UInt8], layout: CorpusLayout, path: String
+  _ kind: TokenizerKind, for text: [UInt8], layout: CorpusLayout, path: String,
+  vocabularySize: Int? = nil
 ) throws(DataError) -> any TextTokenizer {
   switch kind {
   case .byte: return ByteTokenizer()
+  case .bpe:
+    return try trainBytePairs(
+      on: text, layout, vocabularySize ?? suggestedVocabularySize(byteCount: text.count), path)
   case .character:
     let ranges =
       switch layout {
@@ -63,6 +76,32 @@ public func makeTokenizer(
     } catch {
       throw DataError(error, path: path)
     }
+  }
+}
+
+/// Tokens to learn from a text, where nobody says how many: a power of two near one per KiB of
+/// text, 512 to 4096.
+///
+/// Small models spend most of their parameters on a larger vocabulary, and rare tokens are seen too
+/// seldom to be learned.
+func suggestedVocabularySize(byteCount: Int) -> Int {
+  var size = 512
+  while size < 4096 && size * 1448 < byteCount { size *= 2 }  // 1024 * sqrt 2: nearest power
+  return size
+}
+
+private func trainBytePairs(
+  on text: [UInt8], _ layout: CorpusLayout, _ vocabularySize: Int, _ path: String
+) throws(DataError) -> any TextTokenizer {
+  var trainer = BytePairTrainer(pattern: .gpt2)
+  switch layout {
+  case .stream: trainer.add(text, in: 0..<text.count)
+  case .documents: trainer.addLines(of: text)
+  }
+  do throws(BytePairTrainingError) {
+    return BytePairTokenizer(try trainer.train(vocabularySize: vocabularySize))
+  } catch {
+    throw .untrainable(path: path, error)
   }
 }
 

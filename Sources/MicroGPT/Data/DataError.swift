@@ -22,6 +22,8 @@ public enum DataError: UserFacingError, Equatable {
   case empty(path: String)
   /// A character tokenizer met something else; the offset is that of the bad sequence's first byte.
   case invalidUTF8(path: String, byte: UInt8, offset: Int)
+  /// The text gives no vocabulary of the wanted size.
+  case untrainable(path: String, BytePairTrainingError)
   /// A split is shorter than one context and the token after it.
   case shorterThanContext(
     path: String, split: Split, tokenCount: Int, contextLength: Int, largestContext: Int)
@@ -44,6 +46,7 @@ public enum DataError: UserFacingError, Equatable {
     switch self {
     case .missing, .directory, .unreadable: .noInput
     case .readFailed: .ioError
+    case .untrainable(_, let error): error.exitCode
     case .empty, .invalidUTF8, .shorterThanContext, .nothingToPredict, .tooFewDocuments,
       .otherData, .damagedPosition:
       .data
@@ -67,6 +70,8 @@ public enum DataError: UserFacingError, Equatable {
     case .invalidUTF8(let path, let byte, let offset):
       "\(path) is not valid UTF-8: byte \(hexadecimal(byte)) at offset \(offset). "
         + "Use --tokenizer byte, or convert the file."
+    case .untrainable(let path, let error):
+      "\(path) can't be tokenized as wanted: \(error.description)"
     case .shorterThanContext(let path, let split, let found, let context, let largest):
       "\(path) is too short for a context of \(context). Found \(count(found, "token")) in the "
         + "\(split.rawValue) split, expected at least \(context + 1). Use "

@@ -87,9 +87,9 @@ struct EncodedText {
   ///
   /// A tokenizer with only an end token uses it on both sides.
   private static func marks(of tokenizer: any TextTokenizer) -> (begin: Int32, end: Int32) {
-    guard let end = tokenizer.endToken else {
+    guard let end = tokenizer.endToken, let begin = tokenizer.documentBegin else {
       preconditionFailure("the documents layout needs a tokenizer with an end token")
     }
-    return (tokenizer.beginToken ?? end, end)
+    return (begin, end)
   }
 }

@@ -15,18 +15,11 @@
 ///
 /// *Throws* `missing`, `directory`, `unreadable`, `readFailed` and `empty`.
 public func readFile(_ path: String) throws(DataError) -> [UInt8] {
-  let descriptor = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
-  guard descriptor >= 0 else {
-    let code = errno
-    throw code == ENOENT || code == ENOTDIR
-      ? .missing(path: path) : .unreadable(path: path, code: code)
-  }
+  let descriptor = try openText(path)
   defer { close(descriptor) }
 
   var status = stat()
   guard fstat(descriptor, &status) == 0 else { throw .unreadable(path: path, code: errno) }
-  if status.st_mode & S_IFMT == S_IFDIR { throw .directory(path: path) }
-
   // One byte more than the reported size: a full buffer then means that the file is larger.
   var bytes = [UInt8](repeating: 0, count: max(Int(status.st_size), 4095) + 1)
   var byteCount = 0
@@ -48,8 +41,26 @@ public func readFile(_ path: String) throws(DataError) -> [UInt8] {
   return bytes
 }
 
+/// Opens a file or a pipe for reading.
+///
+/// *Throws* `missing`, `directory`, `unreadable`.
+func openText(_ path: String) throws(DataError) -> Int32 {
+  let descriptor = retryingInterrupts { open(path, O_RDONLY | O_CLOEXEC) }
+  guard descriptor >= 0 else {
+    let code = errno
+    throw code == ENOENT || code == ENOTDIR
+      ? .missing(path: path) : .unreadable(path: path, code: code)
+  }
+  var status = stat()
+  if fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR {
+    close(descriptor)
+    throw .directory(path: path)
+  }
+  return descriptor
+}
+
 /// Repeats a system call for as long as a signal interrupts it.
-private func retryingInterrupts<Result: SignedInteger>(_ call: () -> Result) -> Result {
+func retryingInterrupts<Result: SignedInteger>(_ call: () -> Result) -> Result {
   while true {
     let result = call()
     if result != -1 || errno != EINTR { return result }

@@ -155,7 +155,7 @@ public final class TextGenerator {
     var tokens = try tokenizer.encode(prompt)
     switch layout {
     case .documents:
-      if let begin = tokenizer.beginToken { tokens.insert(begin, at: 0) }
+      if let begin = tokenizer.documentBegin { tokens.insert(begin, at: 0) }
     case .stream:
       if tokens.isEmpty { tokens = try tokenizer.encode([UInt8(ascii: "\n")]) }
     }

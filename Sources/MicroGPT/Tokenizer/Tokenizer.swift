@@ -41,6 +41,9 @@ public protocol TextTokenizer: Sendable {
 }
 
 extension TextTokenizer {
+  /// The token before a document: that which begins one, or the end of the one before.
+  public var documentBegin: Int32? { beginToken ?? endToken }
+
   /// The ids of a whole text.
   public func encode(_ text: [UInt8]) throws(TokenizerError) -> [Int32] {
     var tokens: [Int32] = []
@@ -64,6 +67,8 @@ public enum TokenizerKind: String, CaseIterable, Sendable {
   case character = "char"
   /// One token per byte.
   case byte
+  /// Byte pairs, merged; see `BytePairTokenizer`.
+  case bpe
 }
 
 /// Rebuilds the tokenizer that a checkpoint describes.
@@ -79,6 +84,7 @@ public func makeTokenizer(from json: JSON) throws(TokenizerError) -> any TextTok
     switch kind {
     case .character: try CharacterTokenizer(json: json)
     case .byte: ByteTokenizer()
+    case .bpe: try BytePairTokenizer(json: json)
     }
   let size = tokenizerField("vocabulary_size", of: json)
   guard size == .integer(tokenizer.vocabularySize) else {

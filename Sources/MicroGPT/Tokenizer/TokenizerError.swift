@@ -19,11 +19,11 @@ public enum TokenizerError: UserFacingError, Equatable {
       "The text is not valid UTF-8: byte \(hexadecimal(byte)) at offset \(offset). "
         + "Convert it to UTF-8, or use a model trained with --tokenizer byte."
     case .unknownKind(let name):
-      "The checkpoint needs an unknown tokenizer. Found \(quoted(name)), expected "
-        + TokenizerKind.allCases.map { quoted($0.rawValue) }.joined(separator: " or ")
+      "The checkpoint needs an unknown tokenizer. Found \(quotedForMessage(name)), expected "
+        + TokenizerKind.allCases.map { quotedForMessage($0.rawValue) }.joined(separator: " or ")
         + ". Use the version of mgpt that wrote it."
     case .damaged(let field, let found, let expected):
-      "The checkpoint's tokenizer is damaged at \(quoted(field)). Found \(found), "
+      "The checkpoint's tokenizer is damaged at \(quotedForMessage(field)). Found \(found), "
         + "expected \(expected). Use another checkpoint, or train again."
     }
   }
@@ -32,13 +32,4 @@ public enum TokenizerError: UserFacingError, Equatable {
 /// A byte in the form 0x0A.
 func hexadecimal(_ byte: UInt8) -> String {
   "0x" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-}
-
-/// A string from a file, in quotes, made harmless for a one-line message: at most 40 characters,
-/// printable ASCII only.
-private func quoted(_ text: String) -> String {
-  let shown = text.unicodeScalars.prefix(40).map { scalar in
-    (0x20..<0x7F).contains(scalar.value) ? Character(scalar) : "?"
-  }
-  return "\"\(String(shown))\(text.unicodeScalars.count > 40 ? "…" : "")\""
 }

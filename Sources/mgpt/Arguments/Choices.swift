@@ -1,6 +1,8 @@
 // The closed lists of words that options accept. The raw value is what one types. Not here: what
 // the words mean for the model or the training.
 
+import MicroGPT
+
 /// A named configuration of the architecture.
 enum FamilyChoice: String, CaseIterable, Sendable {
   case modern, llama, gpt2, microgpt, randygpt, picogpt
@@ -41,14 +43,16 @@ enum InjectionChoice: String, CaseIterable, Sendable {
   case bounded, outer, input
 }
 
-/// What tells that a token may leave a recursive model.
-enum ExitMeasureChoice: String, CaseIterable, Sendable {
-  case gate, entropy, kl
+/// How text becomes tokens: a kind of tokenizer, or the file of one.
+enum TokenizerChoice: Equatable, Sendable {
+  case kind(TokenizerKind)
+  /// Byte-level BPE, in any format that `readTokenizer` knows.
+  case file(String)
 }
 
-/// How text becomes tokens.
-enum TokenizerChoice: String, CaseIterable, Sendable {
-  case char, byte
+/// What `mgpt tokenizer` does.
+enum TokenizerAction: String, CaseIterable, Sendable {
+  case train, encode, decode, count, convert
 }
 
 /// How a text file is cut into training sequences.

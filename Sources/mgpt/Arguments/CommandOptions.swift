@@ -44,6 +44,7 @@ enum Invocation: Equatable, Sendable {
   case inspect(InspectOptions)
   case quantize(QuantizeOptions)
   case dequantize(DequantizeOptions)
+  case tokenizer(TokenizerOptions)
   case bench(BenchOptions)
   /// Print this text to standard output and exit with 0.
   case help(String)
@@ -58,7 +59,7 @@ var commandTypes: [any CommandOptions.Type] {
   [
     DemoOptions.self, TrainOptions.self, GenerateOptions.self, ChatOptions.self,
     EvalOptions.self, InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self,
-    BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
+    TokenizerOptions.self, BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
   ]
 }
 

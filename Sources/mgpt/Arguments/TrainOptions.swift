@@ -11,6 +11,8 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   /// How the text is cut into sequences.
   var layout: LayoutChoice?
   var tokenizer: TokenizerChoice?
+  /// Tokens that a tokenizer learns from the text.
+  var bpe: Int?
   /// Share of the text that is held back for validation, above 0 and at most 0.5.
   var validationFraction: Double?
   /// Run folder.
@@ -134,8 +136,13 @@ extension TrainOptions {
         "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
         help: "Text as one stream, or a document per line"),
       .value(
-        "tokenizer", "KIND", .choice, into: \.tokenizer, default: "char", example: "byte",
-        help: "Unit of a token"),
+        "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer, default: "char", example: "byte",
+        help: "Unit of a token: char, byte, bpe (learned from the text), or a file such as "
+          + "tokenizer.json"),
+      .value(
+        "bpe", "N", .integer(257...1 << 22), into: \.bpe, default: "512 to 4096, by the text",
+        example: "1024", help: "Tokens that --tokenizer bpe learns; implies it"
+      ).named(suggestedFor: ["vocab-size"]),
       .value(
         "val-fraction", "X", .real(.excluding(0), .including(0.5)), into: \.validationFraction,
         default: "0.1", example: "0.1", help: "Share of the text held back for validation"

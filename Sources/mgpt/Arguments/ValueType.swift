@@ -135,6 +135,26 @@ extension ValueType where Value: CaseIterable & RawRepresentable, Value.RawValue
   }
 }
 
+extension ValueType where Value == TokenizerChoice {
+  /// The name of a kind, or a path: whatever has a dot or a slash.
+  static var tokenizer: ValueType {
+    let words = TokenizerKind.allCases.map(\.rawValue)
+    return ValueType(
+      expectation: words.joined(separator: ", ") + " or the path of a tokenizer's file",
+      completion: .files,
+      format: { choice in
+        switch choice {
+        case .kind(let kind): kind.rawValue
+        case .file(let path): path
+        }
+      },
+      parse: { text in
+        if let kind = TokenizerKind(rawValue: text) { return .kind(kind) }
+        return text.contains(".") || text.contains("/") ? .file(text) : nil
+      })
+  }
+}
+
 /// The words as an English list: "a", "a or b", "a, b or c".
 func listing(_ words: [String], _ conjunction: String) -> String {
   guard let last = words.last, words.count > 1 else { return words.first ?? "" }

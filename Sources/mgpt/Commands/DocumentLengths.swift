@@ -1,5 +1,5 @@
 // How long the documents of a text are, to choose a context that holds them, and to say so where it
-// doesn't. Counts tokens without encoding anything.
+// doesn't. Encodes only where tokens can't be counted without.
 
 import MicroGPT
 
@@ -12,13 +12,20 @@ struct DocumentLengths: Equatable {
   /// Measures all lines that are not empty.
   ///
   /// *Cost*: O(bytes).
-  init(_ text: [UInt8], _ kind: TokenizerKind) {
+  init(_ text: [UInt8], _ tokenizer: any TextTokenizer) {
+    var tokens: [Int32] = []
     for line in text.split(separator: UInt8(ascii: "\n")) {
       var count = line.last == UInt8(ascii: "\r") ? -1 : 0
-      switch kind {
+      switch tokenizer.kind {
       case .byte: count += line.count
       // One per character: continuation bytes, 10xxxxxx, don't begin one.
       case .character: for byte in line where byte & 0xC0 != 0x80 { count += 1 }
+      case .bpe:
+        tokens.removeAll(keepingCapacity: true)
+        // Byte pairs encode anything.
+        try? tokenizer.encode(
+          text, in: line.startIndex..<line.endIndex + min(count, 0), to: &tokens)
+        count = tokens.count
       }
       counts.append(count)
       longest = max(longest, count)

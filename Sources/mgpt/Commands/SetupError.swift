@@ -20,17 +20,20 @@ enum SetupError: UserFacingError, Equatable {
   case sweptThreshold
   case sweptCache
   case sizeOfModel(option: String, path: String)
+  case twoTokenizers(found: String)
+  case foreignOption(option: String, action: String)
+  case notIDs(path: String, found: String, offset: Int)
   case otherFormat(found: String, expected: String, path: String)
 
   var exitCode: ExitCode {
     switch self {
     case .folderInUse, .notAFolder, .outputExists: .cantCreate
-    case .missing, .sameFile, .onlyForMuon, .sizeOfModel, .decodedOneByOne, .sweptThreshold,
-      .sweptCache:
+    case .missing, .sameFile, .onlyForMuon, .sizeOfModel, .decodedOneByOne, .twoTokenizers,
+      .foreignOption, .sweptThreshold, .sweptCache:
       .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
-    case .notText, .otherFormat: .data
+    case .notText, .otherFormat, .notIDs: .data
     case .noTemperature: .unavailable
     }
   }
@@ -79,6 +82,13 @@ enum SetupError: UserFacingError, Equatable {
     case .sizeOfModel(let option, let path):
       "\(option) describes random weights. Found also --model \(path), expected one of the two. Leave "
         + "\(option) out to measure that model."
+    case .twoTokenizers(let found):
+      "--bpe learns byte pairs. Found also --tokenizer \(found), expected bpe. Leave one of them out."
+    case .foreignOption(let option, let action):
+      "\(option) has no meaning for `mgpt tokenizer \(action)`. Leave it out."
+    case .notIDs(let path, let found, let offset):
+      "\(path) is no list of token ids. Found \(found) at byte \(offset), expected whole numbers of "
+        + "the vocabulary with blanks or commas between them. Give the output of `tokenizer encode`."
     case .otherFormat(let found, let expected, let path):
       "\(path) can't be measured in other formats. Found --format \(found), expected \(expected), "
         + "which it is quantised in. Use the float32 checkpoint that it was made from."

@@ -97,7 +97,8 @@ extension TrainSetup {
       ),
       ("--recursion-loss", asked.recursionLoss?.rawValue, recipe.recursionLoss.rawValue),
       ("--loop-growth", asked.loopGrowth ? "on" : nil, recipe.growsLoops ? "on" : "off"),
-      ("--tokenizer", asked.tokenizer?.rawValue, saved.tokenizer.kind.rawValue),
+      ("--tokenizer", asked.tokenizer.map(word), saved.tokenizer.kind.rawValue),
+      ("--bpe", asked.bpe.map(String.init), vocabulary(saved.tokenizer)),
       ("--layout", asked.layout == .auto ? nil : asked.layout?.rawValue, saved.layout.rawValue),
       (
         "--val-fraction", asked.validationFraction.map { "\($0)" }, "\(source.validationFraction)"
@@ -143,6 +144,19 @@ extension TrainSetup {
     set("--grad-clip-value", &recipe.gradientLimit, to: asked.gradClipValue)
     return notes
   }
+}
+
+/// The kind of a tokenizer that was asked for; files hold byte pairs.
+private func word(_ choice: TokenizerChoice) -> String {
+  switch choice {
+  case .kind(let kind): kind.rawValue
+  case .file: TokenizerKind.bpe.rawValue
+  }
+}
+
+/// What `--bpe` would have to say.
+private func vocabulary(_ tokenizer: any TextTokenizer) -> String {
+  tokenizer.kind == .bpe ? String(tokenizer.vocabularySize) : tokenizer.kind.rawValue
 }
 
 private func onOff(_ flag: Bool) -> String { flag ? "on" : "off" }

@@ -50,14 +50,13 @@ extension TrainSetup {
     }
     let text = try readFile(path)
     let layout = Self.layout(asked.layout, text)
-    let kind = asked.tokenizer.flatMap { TokenizerKind(rawValue: $0.rawValue) } ?? .character
-    tokenizer = try makeTokenizer(kind, for: text, layout: layout, path: path)
+    tokenizer = try Self.tokenizer(asked, text, layout, path)
     let preset =
       try asked.preset.map { name throws(ConfigurationError) in try ModelPreset.named(name) }
       ?? ModelPreset.suggested(tokenCount: text.count)
     let family =
       asked.family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
-    let longest = layout == .documents ? DocumentLengths(text, kind) : nil
+    let longest = layout == .documents ? DocumentLengths(text, tokenizer) : nil
     architecture = try Self.model(asked, preset, family, tokenizer, longest)
     let context = architecture.contextLength
     corpus = try Corpus(

@@ -45,6 +45,12 @@ struct Terminal: Sendable {
     exit(ExitCode.ioError.rawValue)
   }
 
+  /// Writes bytes that need not be text, and ends the process as `write` does.
+  func write(bytes: [UInt8]) {
+    let failure = bytes.withUnsafeBytes { SystemInfo.writeAll($0, to: descriptor) }
+    if failure != 0 { exitBecauseOf(failure) }
+  }
+
   /// Writes `text` at once; 0, or the `errno` of the failure.
   ///
   /// `EPIPE` is only ever returned after `Signals.install()` or where SIGPIPE is ignored;

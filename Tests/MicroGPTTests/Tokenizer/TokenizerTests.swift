@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct TokenizerTests {
   @Test func kindsHaveTheNamesOfTheCommandLine() {
-    #expect(TokenizerKind.allCases.map(\.rawValue) == ["char", "byte"])
+    #expect(TokenizerKind.allCases.map(\.rawValue) == ["char", "byte", "bpe"])
   }
 
   @Test func characterTokenizerComesBack() throws {
@@ -63,8 +63,8 @@ import Testing
   }
 
   @Test func refusesUnknownKinds() {
-    #expect(throws: TokenizerError.unknownKind("bpe")) {
-      try makeTokenizer(from: object(("kind", .string("bpe"))))
+    #expect(throws: TokenizerError.unknownKind("bpf")) {
+      try makeTokenizer(from: object(("kind", .string("bpf"))))
     }
   }
 
@@ -78,12 +78,12 @@ import Testing
       (
         .unknownKind("b\u{1B}[31m\npe"),
         "The checkpoint needs an unknown tokenizer. Found \"b?[31m?pe\", expected \"char\" or "
-          + "\"byte\". Use the version of mgpt that wrote it."
+          + "\"byte\" or \"bpe\". Use the version of mgpt that wrote it."
       ),
       (
         .unknownKind(forty + "yyyyy"),
         "The checkpoint needs an unknown tokenizer. Found \"" + forty + "…\", "
-          + "expected \"char\" or \"byte\". Use the version of mgpt that wrote it."
+          + "expected \"char\" or \"byte\" or \"bpe\". Use the version of mgpt that wrote it."
       ),
       (
         .damaged(field: "vocabulary_size", found: "256", expected: "258"),
