@@ -1,7 +1,11 @@
 // swift-tools-version: 6.0
-// Three targets, no dependencies. Kernels in C, everything else in Swift, the command line on top.
+// Three targets, no dependencies. Kernels in C, everything else in Swift, the command line on top;
+// and CBuild, one function that knows the commit, so that another commit compiles one file anew.
 // No unsafeFlags: they would forbid others to depend on the MicroGPT product.
 import PackageDescription
+
+// From make. SwiftPM's own Context.gitInformation stays what it was when this file last changed.
+let commit = Context.environment["MGPT_COMMIT"] ?? ""
 
 let package = Package(
   name: "mgpt",
@@ -16,8 +20,9 @@ let package = Package(
       cSettings: [.define("NDEBUG", .when(configuration: .release))],
       linkerSettings: [.linkedLibrary("m")]
     ),
+    .target(name: "CBuild", cSettings: [.define("MGPT_COMMIT", to: "\"\(commit)\"")]),
     .target(name: "MicroGPT", dependencies: ["CKernels"]),
-    .executableTarget(name: "mgpt", dependencies: ["MicroGPT"]),
+    .executableTarget(name: "mgpt", dependencies: ["MicroGPT", "CBuild"]),
     // Reference kernels in double precision and the checks against them; tests only.
     .target(
       name: "CKernelChecks",

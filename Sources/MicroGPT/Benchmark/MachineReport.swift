@@ -19,7 +19,7 @@ public struct MachineReport: Equatable, Sendable {
   /// Describes the machine of `tree` with its state before and after the measurements.
   public init(
     _ tree: SystemTree = .current, processors: Processors, threads: Int, backEnd: String,
-    before: MachineState, after: MachineState
+    before: MachineState, after: MachineState, commit: String
   ) {
     let memory = MemorySupply(tree)
     let lines: [(String, String?)] = [
@@ -32,7 +32,7 @@ public struct MachineReport: Equatable, Sendable {
       ("memory", Self.memory(tree, memory)),
       ("system", Self.system(tree)),
       ("compiler", String(cString: mg_bench_compiler())),
-      ("commit", String(cString: mg_bench_commit())),
+      ("commit", commit),
     ]
     facts = lines.map { Fact(name: $0.0, value: $0.1 ?? "unknown") }
   }
