@@ -1,5 +1,5 @@
-/* From what the program was built. A target of its own, so that another commit compiles one file anew
- * and no other. Not here: the compiler (mg_bench.h). */
+/* From what the program was built. A target of its own, so that another commit compiles one file
+ * anew and no other. Not here: the compiler (mg_bench.h). */
 #ifndef MG_BUILD_H
 #define MG_BUILD_H
 
