@@ -162,11 +162,15 @@ import Testing
 
   /// The answer stops, and the program goes on.
   @Test func controlCStopsTheAnswer() throws {
-    // Some milliseconds per token: an answer of a second and more.
-    let size = isEmulated ? "--layers 2 --embed-dim 128" : "--layers 4 --embed-dim 512"
-    let here = try trained("\(size) --heads 8 --context 512 --batch-size 1 --steps 1")
+    // Some milliseconds per token, or many tokens where training a larger model takes long: an
+    // answer of a second and more.
+    let size =
+      isEmulated
+      ? "--layers 2 --embed-dim 128 --context 2048" : "--layers 4 --embed-dim 512 --context 512"
+    let here = try trained("\(size) --heads 8 --batch-size 1 --steps 1")
     let terminal = try #require(PseudoTerminal())
-    let child = try start(here, terminal, "--temperature 50 --logit-bias U:-inf")
+    let options = "--temperature 50 --logit-bias U:-inf --max-tokens 2048"
+    let child = try start(here, terminal, options)
     #expect(waits(child, terminal, for: "> "))
     terminal.type("Hi\r")
     #expect(waits(child, terminal, for: "> Hi"))
