@@ -189,6 +189,26 @@ import Testing
     #expect(terminal.isCooked)
   }
 
+  /// A line that was ended by Enter meanwhile is the next message.
+  @Test func typedDuringTheAnswer() throws {
+    let size = "--layers 2 --embed-dim 128 --heads 8 --context 512"
+    let here = try trained("\(size) --batch-size 1 --steps 1")
+    let terminal = try #require(PseudoTerminal())
+    let options = "--temperature 50 --logit-bias U:-inf --max-tokens 300"
+    let child = try start(here, terminal, options)
+    #expect(waits(child, terminal, for: "> "))
+    terminal.type("Hi\r")
+    let isAnswering = child.waits {
+      terminal.drain()
+      return terminal.isAnswering
+    }
+    #expect(isAnswering)
+    terminal.type("/stats\r")
+    #expect(waits(child, terminal, for: "1 turn remembered, "))
+    terminal.type("\u{4}")
+    #expect(child.wait().code == 0)
+  }
+
   @Test(arguments: [SIGTERM, SIGHUP, SIGQUIT, SIGSEGV]) func aSignalRestoresTheTerminal(
     _ signal: Int32
   ) throws {
