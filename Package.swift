@@ -1,6 +1,7 @@
 // swift-tools-version: 6.0
 // Three targets, no dependencies. Kernels in C, everything else in Swift, the command line on top;
-// and CBuild, one function that knows the commit, so that another commit compiles one file anew.
+// and CBuild, one function that knows the commit. Only the program has it and no target depends on
+// it: another commit compiles that file anew and links.
 // No unsafeFlags: they would forbid others to depend on the MicroGPT product.
 import PackageDescription
 
@@ -11,7 +12,7 @@ let package = Package(
   name: "mgpt",
   products: [
     .library(name: "MicroGPT", targets: ["MicroGPT"]),
-    .executable(name: "mgpt", targets: ["mgpt"]),
+    .executable(name: "mgpt", targets: ["mgpt", "CBuild"]),
   ],
   targets: [
     .target(
@@ -22,7 +23,7 @@ let package = Package(
     ),
     .target(name: "CBuild", cSettings: [.define("MGPT_COMMIT", to: "\"\(commit)\"")]),
     .target(name: "MicroGPT", dependencies: ["CKernels"]),
-    .executableTarget(name: "mgpt", dependencies: ["MicroGPT", "CBuild"]),
+    .executableTarget(name: "mgpt", dependencies: ["MicroGPT"]),
     // Reference kernels in double precision and the checks against them; tests only.
     .target(
       name: "CKernelChecks",

@@ -63,7 +63,7 @@ IMPORTS = {
     "mgpt/Arguments": ["MicroGPT"],
     "mgpt/Report": ["MicroGPT"],
     "mgpt/Commands": ["MicroGPT"],
-    "mgpt": ["MicroGPT", "CBuild"],  # the commit
+    "mgpt": ["MicroGPT"],
 }
 # Folders that may use nothing of CKernels but the checksum of files.
 CHECKSUM_ONLY = ["MicroGPT/IO"]

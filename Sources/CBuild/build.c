@@ -1,4 +1,4 @@
-/* The commit that Package.swift was told. */
+/* See mg_build.h. */
 #include "mg_build.h"
 
-const char *mg_build_commit(void) { return sizeof MGPT_COMMIT > 1 ? MGPT_COMMIT : "unknown"; }
+const char *mg_bench_commit(void) { return sizeof MGPT_COMMIT > 1 ? MGPT_COMMIT : "unknown"; }

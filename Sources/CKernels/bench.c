@@ -54,6 +54,8 @@ size_t mg_bench_count(void) { return sizeof list / sizeof *list; }
 
 const char *mg_bench_compiler(void) { return __VERSION__; }
 
+__attribute__((weak)) const char *mg_bench_commit(void) { return "unknown"; }
+
 int mg_bench_optimized(void) {
 #if defined(__OPTIMIZE__)
     return 1;

@@ -10,6 +10,9 @@ import MicroGPT
   import Darwin
 #endif
 
+/// The version that `--version` prints and that files name.
+let version = "0.1.0"
+
 /// Runs the invocation; returns the code to exit with.
 func run(_ invocation: Invocation) throws -> Int32 {
   switch invocation {
@@ -25,7 +28,7 @@ func run(_ invocation: Invocation) throws -> Int32 {
   case .help(let text), .completions(let text):
     Terminal.output.write(text)
   case .version:
-    Terminal.output.write("mgpt \(version) (commit \(commit))\n")
+    Terminal.output.write("mgpt \(version) (commit \(MachineReport.commit))\n")
   }
   return 0
 }

@@ -24,8 +24,7 @@ import Testing
   @Test func facts() {
     let machine = MachineReport(
       SystemTree(root: "/nowhere"), processors: Processors(SystemTree(root: "/nowhere")),
-      threads: 1, backEnd: "scalar", before: MachineState(), after: MachineState(),
-      commit: "0123abc")
+      threads: 1, backEnd: "scalar", before: MachineState(), after: MachineState())
     #expect(ReportTable.facts(machine).hasPrefix("board        unknown\nCPU          unknown\n"))
   }
 

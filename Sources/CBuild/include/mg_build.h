@@ -1,10 +1,9 @@
-/* From what the program was built. A target of its own, so that another commit compiles one file
- * anew and no other. Not here: the compiler (mg_bench.h). */
+/* The program's own mg_bench_commit, for the linker alone: no target depends on this one, so that
+ * another commit compiles one file anew and links. Not here: the compiler (mg_bench.h). */
 #ifndef MG_BUILD_H
 #define MG_BUILD_H
 
-/* The commit, with "-dirty" where files were changed since; "unknown" where neither make nor the
- * environment's MGPT_COMMIT told Package.swift. */
-const char *mg_build_commit(void);
+/* The commit that Package.swift was told, or "unknown". */
+const char *mg_bench_commit(void);
 
 #endif

@@ -145,7 +145,7 @@ func benchReport(_ asked: BenchOptions) throws -> Int32 {
   guard try measurement.run() else { return 128 + (Signals.received ?? 0) }
   let machine = MachineReport(
     processors: processors, threads: compute.threadCount, backEnd: compute.backEnd,
-    before: before, after: sensors.completeState(), commit: commit)
+    before: before, after: sensors.completeState())
   let board = machine.facts.first { $0.name == "board" }?.value ?? ""
   let predicted = ReportPredictions.values(board: board, threads: compute.threadCount)
   if asked.json {

@@ -11,7 +11,7 @@ import Testing
     let report = try FakeMachine.read(files) { tree in
       MachineReport(
         tree, processors: Processors(tree), threads: 4, backEnd: "neon_dotprod", before: before,
-        after: after, commit: "0123abc")
+        after: after)
     }
     return Dictionary(uniqueKeysWithValues: report.facts.map { ($0.name, $0.value) })
   }
@@ -43,7 +43,7 @@ import Testing
     #expect(
       facts["system"]?.hasPrefix("Debian GNU/Linux 13 (trixie), kernel 6.12.25+rpt-rpi-2712, ")
         == true)
-    #expect(facts["compiler"]?.isEmpty == false && facts["commit"] == "0123abc")
+    #expect(facts["compiler"]?.isEmpty == false && facts["commit"]?.isEmpty == false)
   }
 
   /// Nothing is made up where nothing is known.
