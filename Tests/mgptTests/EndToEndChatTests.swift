@@ -166,10 +166,10 @@ import Testing
     // answer of a second and more.
     let size =
       isEmulated
-      ? "--layers 2 --embed-dim 128 --context 2048" : "--layers 4 --embed-dim 512 --context 512"
+      ? "--layers 2 --embed-dim 128 --context 1024" : "--layers 4 --embed-dim 512 --context 512"
     let here = try trained("\(size) --heads 8 --batch-size 1 --steps 1")
     let terminal = try #require(PseudoTerminal())
-    let options = "--temperature 50 --logit-bias U:-inf --max-tokens 2048"
+    let options = "--temperature 50 --logit-bias U:-inf --max-tokens 1024"
     let child = try start(here, terminal, options)
     #expect(waits(child, terminal, for: "> "))
     terminal.type("Hi\r")
