@@ -7,6 +7,8 @@
 SWIFT ?= swift
 CLANG_FORMAT ?= $(firstword $(foreach c,clang-format-14 clang-format,$(shell command -v $(c))))
 SWIFT_FLAGS ?=
+# What --version and reports name; Package.swift hands it to one file.
+export MGPT_COMMIT := $(shell git describe --always --dirty --abbrev=10 2>/dev/null)
 SWIFT_TEST = $(SWIFT) test $(SWIFT_FLAGS)
 # The Swift runtime keeps memory on purpose (leaks), and tests ask for more than there is.
 SANITIZE = ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \

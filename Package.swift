@@ -1,13 +1,18 @@
 // swift-tools-version: 6.0
-// Three targets, no dependencies. Kernels in C, everything else in Swift, the command line on top.
+// Three targets, no dependencies. Kernels in C, everything else in Swift, the command line on top;
+// and CBuild, one function that knows the commit. Only the program has it and no target depends on
+// it: another commit compiles that file anew and links.
 // No unsafeFlags: they would forbid others to depend on the MicroGPT product.
 import PackageDescription
+
+// From make. SwiftPM's own Context.gitInformation stays what it was when this file last changed.
+let commit = Context.environment["MGPT_COMMIT"] ?? ""
 
 let package = Package(
   name: "mgpt",
   products: [
     .library(name: "MicroGPT", targets: ["MicroGPT"]),
-    .executable(name: "mgpt", targets: ["mgpt"]),
+    .executable(name: "mgpt", targets: ["mgpt", "CBuild"]),
   ],
   targets: [
     .target(
@@ -16,6 +21,7 @@ let package = Package(
       cSettings: [.define("NDEBUG", .when(configuration: .release))],
       linkerSettings: [.linkedLibrary("m")]
     ),
+    .target(name: "CBuild", cSettings: [.define("MGPT_COMMIT", to: "\"\(commit)\"")]),
     .target(name: "MicroGPT", dependencies: ["CKernels"]),
     .executableTarget(name: "mgpt", dependencies: ["MicroGPT"]),
     // Reference kernels in double precision and the checks against them; tests only.

@@ -7,14 +7,18 @@ machine code (arm_loops.py), has llvm-mca of LLVM 19 count their cycles, derives
 (arm_predict.py) and writes tools/bench/cortex-a76.md. Not here: running anything on a Pi, or under
 QEMU (test-kernels-arm.sh).
 
-Usage: tools/arm_report.py [--self-test | --output FILE]
+Usage: tools/arm_report.py [--self-test | --check] [--output FILE]
+
+--check writes nothing: the file must be what would be written. A table that another compiler made
+can't be compared; bars hold for every compiler.
 
 CC names the clang (clang), LLVM_BIN a folder with llvm-mca and llvm-objdump of LLVM 19.
-Exit codes: 0 all bars met, 1 a bar missed (the table is written all the same), 65 a loop was not
-found, 69 a tool is missing.
+Exit codes: 0 all bars met, 1 a bar missed (the table is written all the same) or the file differs,
+65 a loop was not found, 69 a tool is missing.
 """
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -298,8 +302,22 @@ def write_whole(path, text):
         raise
 
 
-def report(output):
-    """Makes the table; returns the bars that were missed."""
+def comparison(path, text):
+    """What there is to say of the file at `path`, which should be `text`; whether it is a fault."""
+    found = path.read_text(encoding="utf-8") if path.exists() else ""
+    if found == text:
+        return f"{path.name} is what the code gives.", False
+    old, new = (re.search(r"^- Compiler: (.*?),", t, re.M) for t in (found, text))
+    if old and new and old[1] != new[1]:
+        return f"{path.name} is of {old[1]}, here is {new[1]}: only bars are checked.", False
+    pairs = itertools.zip_longest(found.split("\n"), text.split("\n"), fillvalue="nothing")
+    number, pair = next((i, p) for i, p in enumerate(pairs, 1) if p[0] != p[1])
+    return (f"{path.name} is not what the code gives. Line {number}: found {pair[0]!r}, expected "
+            f"{pair[1]!r}. Run make arm-report and commit the table."), True
+
+
+def report(output, check):
+    """Makes the table, or compares it; returns the bars that were missed and the differences."""
     clang, compiler_version = compiler()
     mca, objdump = llvm_tool("llvm-mca"), llvm_tool("llvm-objdump")
     version = re.search(r"LLVM version [\d.]+", run([mca, "--version"]))[0]
@@ -307,8 +325,18 @@ def report(output):
     with tempfile.TemporaryDirectory() as folder:
         for back_end in BACK_ENDS:
             rows += measure(mca, listing(clang, objdump, back_end, folder), back_end)
-    write_whole(output, document(rows, compiler_version, f"llvm-mca of {version}"))
-    return [fault for row in rows for fault in row.faults()]
+    text = document(rows, compiler_version, f"llvm-mca of {version}")
+    faults = [fault for row in rows for fault in row.faults()]
+    if check:
+        words, is_fault = comparison(output, text)
+        if is_fault:
+            faults.append(words)
+        else:
+            print(f"arm-report: {words}")
+        return faults
+    write_whole(output, text)
+    print(f"arm-report: {output.name} is written, {len(faults)} bars missed")
+    return faults
 
 
 def self_test():
@@ -327,23 +355,29 @@ def self_test():
     fast = Row(LOOPS[0], "neon_dotprod", 12.5, 36, 24, 0, 1, 0)
     if list(fast.faults()):
         faults.append(f"a fast tile: found {list(fast.faults())}, expected no fault.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.md")
+        texts = [f"- Compiler: {c}, flags.\n{x}\n" for c, x in ("a1", "b1", "a2")]
+        path.write_text(texts[0], encoding="utf-8")
+        found = [comparison(path, text)[1] for text in texts + [texts[0] + "more\n"]]
+        if found != [False, False, True, True]:
+            faults.append(f"faults in tables: found {found}, expected none in the first two.")
     return faults
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--self-test", action="store_true", help="test the parser, nothing else")
+    parser.add_argument("--check", action="store_true", help="compare the file, write nothing")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="tools/bench/cortex-a76.md")
     options = parser.parse_args()
     try:
-        faults = self_test() if options.self_test else report(options.output)
+        faults = self_test() if options.self_test else report(options.output, options.check)
     except Failure as failure:
         print(f"arm-report: {failure}", file=sys.stderr)
         return failure.code
     for fault in faults:
         print(f"arm-report: {fault}", file=sys.stderr)
-    if not options.self_test:
-        print(f"arm-report: {options.output.name} is written, {len(faults)} bars missed")
     return 1 if faults else 0
 
 

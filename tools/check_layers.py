@@ -232,11 +232,12 @@ def check_c(sources):
     problems = []
     for path, text in sorted(sources.items()):
         for match in re.finditer(r'^\s*#\s*include\s+"([^"]+)"', text, re.M):
-            places = [Path(path).parent / match[1], Path("CKernels/include") / match[1]]
+            target = path.split("/")[0]
+            places = [Path(path).parent / match[1], Path(target, "include", match[1])]
             names = [re.sub(r"[^/]+/\.\./", "", p.as_posix()) for p in places]
             if not any(name in sources for name in names):
                 line = text.count("\n", 0, match.start(1)) + 1
-                problems.append(f"Sources/{path}:{line}: CKernels has no header {match[1]}.")
+                problems.append(f"Sources/{path}:{line}: {target} has no header {match[1]}.")
         if path.split("/")[1] in KERNEL_FOLDERS:
             code = code_of(text)
             for match in KERNEL_FORBIDDEN.finditer(code):
@@ -294,6 +295,7 @@ def self_test():
         ("CKernels/pool.c", "void f(void) { free(0); }\n", None),
         ("CKernels/kernels/a.inl.h", "/* malloc */ int malloced;\n", None),
         ("CKernels/a.c", '#include "../MicroGPT/Core.h"\n', "has no header"),
+        ("CBuild/a.c", '#include "mg_pool.h"\n', "CBuild has no header"),
         ("CKernels/kernels/a.inl.h", "void f(void) { malloc(1); }\n", "must not use malloc"),
     ]
     for path, text, expected in c_plants:

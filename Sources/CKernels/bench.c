@@ -54,15 +54,7 @@ size_t mg_bench_count(void) { return sizeof list / sizeof *list; }
 
 const char *mg_bench_compiler(void) { return __VERSION__; }
 
-const char *mg_bench_commit(void) {
-#if defined(MGPT_COMMIT)
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
-    return TEXT(MGPT_COMMIT);
-#else
-    return "unknown";
-#endif
-}
+__attribute__((weak)) const char *mg_bench_commit(void) { return "unknown"; }
 
 int mg_bench_optimized(void) {
 #if defined(__OPTIMIZE__)

@@ -49,7 +49,7 @@ void bench_mg_adamw_step(bench *b) {
 /* Four layers of the given width: query, key, value, output, up (4:1) and down. FLOP count
  * triangles half (muon.c): 10 products n x n of a square matrix, 14.5 of one at 4:1. */
 void bench_mg_muon_step(bench *b) {
-    SHAPES({128}, {256});
+    SHAPES({128}, {256}, {64}); /* the last is the demo's */
     size_t width = size[0], count = 0, elements = 0;
     mg_muon_matrix matrices[24];
     for (int tall = 1; tall >= 0; tall--)

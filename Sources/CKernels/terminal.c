@@ -40,13 +40,15 @@ static int apply(mg_terminal_mode mode) {
     struct termios wanted = original;
     if (mode != MG_TERMINAL_ORIGINAL) {
         wanted.c_lflag &= ~(tcflag_t)(ICANON | ECHO | IEXTEN);
+        /* Enter is "\r" while an answer is written too: the line that it ends is read later. */
+        wanted.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IGNCR);
         wanted.c_cc[VMIN] = 1;
         wanted.c_cc[VTIME] = 0;
     }
     if (mode == MG_TERMINAL_EDITING) {
         wanted.c_lflag &= ~(tcflag_t)ISIG;
         /* Output keeps its processing: "\n" still begins a new line. */
-        wanted.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IGNCR | IXON | ISTRIP);
+        wanted.c_iflag &= ~(tcflag_t)(IXON | ISTRIP);
     }
     return tcsetattr(STDIN_FILENO, TCSADRAIN, &wanted) == 0 ? 0 : errno;
 }

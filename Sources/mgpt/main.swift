@@ -29,7 +29,7 @@ func run(_ invocation: Invocation) throws -> Int32 {
   case .help(let text), .completions(let text):
     Terminal.output.write(text)
   case .version:
-    Terminal.output.write("mgpt \(version)\n")
+    Terminal.output.write("mgpt \(version) (commit \(MachineReport.commit))\n")
   }
   return 0
 }

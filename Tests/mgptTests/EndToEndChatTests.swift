@@ -16,7 +16,7 @@ import Testing
 @Suite struct EndToEndChatTests {
   /// A model in `run` that knows the words of the template.
   private func trained(
-    _ sizes: String = "--layers 1 --embed-dim 16 --heads 2 --context 64 --steps 20"
+    _ sizes: String = "--layers 1 --embed-dim 16 --heads 2 --context 64 --batch-size 8 --steps 20"
   ) throws -> Workspace {
     let here = try Workspace()
     let text = (0..<300).map { "User: Hi \($0)\nAssistant: Hello /.,!?\n" }.joined()
@@ -33,7 +33,8 @@ import Testing
   }
 
   @Test func pipedInput() throws {
-    let here = try trained("--layers 1 --embed-dim 16 --heads 2 --context 128 --steps 20")
+    let here = try trained(
+      "--layers 1 --embed-dim 16 --heads 2 --context 128 --batch-size 8 --steps 20")
     let run = try chat(here, "Hi 1\n\n/stats\nHi 2\n/save chat.json", "--max-tokens 12")
     #expect(run.code == 0)
     let lines = run.error.split(separator: "\n").map(String.init)
@@ -161,11 +162,15 @@ import Testing
 
   /// The answer stops, and the program goes on.
   @Test func controlCStopsTheAnswer() throws {
-    // Some milliseconds per token: an answer of a second and more.
-    let size = isEmulated ? "--layers 2 --embed-dim 128" : "--layers 4 --embed-dim 512"
-    let here = try trained("\(size) --heads 8 --context 512 --batch-size 1 --steps 1")
+    // Some milliseconds per token, or many tokens where training a larger model takes long: an
+    // answer of a second and more.
+    let size =
+      isEmulated
+      ? "--layers 2 --embed-dim 128 --context 1024" : "--layers 4 --embed-dim 512 --context 512"
+    let here = try trained("\(size) --heads 8 --batch-size 1 --steps 1")
     let terminal = try #require(PseudoTerminal())
-    let child = try start(here, terminal, "--temperature 50 --logit-bias U:-inf")
+    let options = "--temperature 50 --logit-bias U:-inf --max-tokens 1024"
+    let child = try start(here, terminal, options)
     #expect(waits(child, terminal, for: "> "))
     terminal.type("Hi\r")
     #expect(waits(child, terminal, for: "> Hi"))
@@ -182,6 +187,26 @@ import Testing
     terminal.type("\u{4}")
     #expect(child.wait().code == 0)
     #expect(terminal.isCooked)
+  }
+
+  /// A line that was ended by Enter meanwhile is the next message.
+  @Test func typedDuringTheAnswer() throws {
+    let size = "--layers 2 --embed-dim 128 --heads 8 --context 512"
+    let here = try trained("\(size) --batch-size 1 --steps 1")
+    let terminal = try #require(PseudoTerminal())
+    let options = "--temperature 50 --logit-bias U:-inf --max-tokens 300"
+    let child = try start(here, terminal, options)
+    #expect(waits(child, terminal, for: "> "))
+    terminal.type("Hi\r")
+    let isAnswering = child.waits {
+      terminal.drain()
+      return terminal.isAnswering
+    }
+    #expect(isAnswering)
+    terminal.type("/stats\r")
+    #expect(waits(child, terminal, for: "1 turn remembered, "))
+    terminal.type("\u{4}")
+    #expect(child.wait().code == 0)
   }
 
   @Test(arguments: [SIGTERM, SIGHUP, SIGQUIT, SIGSEGV]) func aSignalRestoresTheTerminal(

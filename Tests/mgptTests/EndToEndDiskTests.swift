@@ -120,7 +120,7 @@ import Testing
       "mkdir data other; cp names.txt data/; chmod 777 other; chmod 555 . ; export "
       + "TMPDIR=\"$PWD/other\"; exec \(Self.asNobody) \"$MGPT\" demo --seconds 1"
     let child = try here.start(["-c", script], program: "/bin/sh", environment: ["MGPT": program])
-    // Its fifty steps are five minutes of an emulator; demoShowsNewNames runs them there too.
+    // Its steps are a minute of an emulator; demoShowsNewNames runs them there too.
     if isEmulated, child.waits(until: { child.output.contains("folder   ") }) {
       child.send(SIGINT)
     }

@@ -178,6 +178,9 @@ private let names = (0..<120).map {
 /// Whether tests and program run under QEMU (tools/arm/test.sh), where time is long.
 let isEmulated = environmentValue("MGPT_EMULATED") != nil
 
+/// The commit that the build was told, by the environment that the tests run in too.
+let builtFrom = environmentValue("MGPT_COMMIT").flatMap { $0.isEmpty ? nil : $0 } ?? "unknown"
+
 /// The built executable: `MGPT_PROGRAM`, or the one beside the test bundle.
 let program: String = {
   if let named = environmentValue("MGPT_PROGRAM") { return named }

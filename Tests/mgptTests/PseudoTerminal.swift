@@ -49,6 +49,13 @@ final class PseudoTerminal {
     return tcgetattr(descriptor, &settings) == 0 && settings.c_lflag & flags == flags
   }
 
+  /// Whether keys come at once and Ctrl-C is a signal: an answer is being written.
+  var isAnswering: Bool {
+    var settings = termios()
+    let flags = tcflag_t(ICANON | ISIG)
+    return tcgetattr(descriptor, &settings) == 0 && settings.c_lflag & flags == tcflag_t(ISIG)
+  }
+
   /// What was written to it so far.
   var screen: String { String(decoding: bytes, as: UTF8.self) }
   private var bytes: [UInt8] = []

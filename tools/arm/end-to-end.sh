@@ -16,8 +16,7 @@ native=$(readlink -f "$2")
 data=$(readlink -f "$(dirname "$0")/../../data/names.txt")
 work=$(mktemp -d)
 child=""
-# shellcheck disable=SC2064
-trap 'kill -9 $child 2> /dev/null; rm -rf "$work"' EXIT
+trap '[ -z "$child" ] || kill -9 "$child" 2> /dev/null || true; rm -rf "$work"' EXIT
 cd "$work"
 head -n 2000 "$data" > names.txt
 # As a stream: greedy text goes on for as long as it is asked for, where a name would soon end.

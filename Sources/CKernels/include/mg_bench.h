@@ -50,8 +50,8 @@ double mg_bench_read(const mg_context *context, size_t byte_count, double second
 /* The compiler of this library, as it calls itself. */
 const char *mg_bench_compiler(void);
 
-/* The commit that it was built from, if whoever built it said so with -DMGPT_COMMIT=..., or
- * "unknown". */
+/* The commit that the program was built from, with "-dirty" where files were changed since:
+ * "unknown" unless the program brings a function of that name which knows it (Sources/CBuild). */
 const char *mg_bench_commit(void);
 
 /* Whether it optimised: 1 or 0. */

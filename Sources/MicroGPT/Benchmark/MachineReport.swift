@@ -16,6 +16,9 @@ public struct MachineReport: Equatable, Sendable {
   /// All lines.
   public var facts: [Fact]
 
+  /// The commit that the program was built from; "unknown" if it was not built by make.
+  public static var commit: String { String(cString: mg_bench_commit()) }
+
   /// Describes the machine of `tree` with its state before and after the measurements.
   public init(
     _ tree: SystemTree = .current, processors: Processors, threads: Int, backEnd: String,
@@ -32,7 +35,7 @@ public struct MachineReport: Equatable, Sendable {
       ("memory", Self.memory(tree, memory)),
       ("system", Self.system(tree)),
       ("compiler", String(cString: mg_bench_compiler())),
-      ("commit", String(cString: mg_bench_commit())),
+      ("commit", Self.commit),
     ]
     facts = lines.map { Fact(name: $0.0, value: $0.1 ?? "unknown") }
   }

@@ -144,12 +144,13 @@ extension Compute {
   /// where there is not enough of it.
   ///
   /// Takes about `seconds`, and the memory of four times the largest buffer of a roofline: caches
-  /// that don't evict in order keep part of one only twice their size.
-  public func measureReadBandwidth(seconds: Double = 0.1) -> Double {
-    let available = SystemInfo.availableMemoryByteCount
+  /// that don't evict in order keep part of one only twice their size. `byteCount` is for other
+  /// sizes.
+  public func measureReadBandwidth(seconds: Double = 0.1, byteCount: Int? = nil) -> Double {
     let sizes = Roofline.bufferSizes(
-      lastLevelCache: 4 * (Roofline.lastLevelCacheByteCount() ?? 0), available: available)
-    return mg_bench_read(context, sizes.last ?? 0, seconds)
+      lastLevelCache: 4 * (Roofline.lastLevelCacheByteCount() ?? 0),
+      available: SystemInfo.availableMemoryByteCount)
+    return mg_bench_read(context, byteCount ?? sizes.last ?? 0, seconds)
   }
 
   /// What operations are given, with the pool or, for one thread, without.

@@ -24,6 +24,8 @@ final class FirmwareCommand {
   private let path: String
   private let searchPath: String
   private var process: pid_t = 0
+  /// A command that was killed and has not been seen to end: it may be stuck in the kernel.
+  private(set) var abandoned: pid_t = 0
   private var descriptor: Int32 = -1
   private var started = -Double.infinity
   private var answer: ContiguousArray<UInt8> = []
@@ -41,6 +43,7 @@ final class FirmwareCommand {
 
   /// Starts the command if it is time to, or takes its answer if it is there; never waits.
   func look(at now: Double) {
+    reap()
     if isBroken { return }
     if !isRunning {
       if now - started >= Self.interval { start(at: now) }
@@ -114,14 +117,20 @@ final class FirmwareCommand {
     throttling = nil
   }
 
+  /// Kills the command and goes on: one that waits for the firmware in the kernel ends when that
+  /// answers, or never.
   private func stop() {
     if isRunning {
       kill(process, SIGKILL)
-      var status: Int32 = 0
-      while waitpid(process, &status, 0) < 0 && errno == EINTR {}
-      process = 0
+      (abandoned, process) = (process, 0)
+      reap()
     }
     closeDescriptor()
+  }
+
+  private func reap() {
+    var status: Int32 = 0
+    if abandoned > 0 && waitpid(abandoned, &status, WNOHANG) != 0 { abandoned = 0 }
   }
 
   private func closeDescriptor() {

@@ -21,6 +21,8 @@ public struct InferenceBenchmark: Sendable {
   public var runs = 5
   /// Prefill and decoding are repeated for at least so long.
   public var leastSeconds = 0.5
+  /// Of the memory whose reading is timed; nil for more than the caches hold.
+  public var readByteCount: Int?
   /// Of the tokens of the prompt.
   public var seed: UInt64 = 1
 
@@ -87,7 +89,7 @@ public struct InferenceBenchmark: Sendable {
   /// *Throws* if the file can't be used, memory lacks, or the context is too short for the tokens.
   public func run(_ compute: Compute, shouldStop: () -> Bool = { false }) throws -> Result? {
     precondition(runs >= 1, "nothing to do")
-    let bandwidth = compute.measureReadBandwidth()
+    let bandwidth = compute.measureReadBandwidth(byteCount: readByteCount)
     SystemInfo.resetOwnPeakResident()
     let base = SystemInfo.ownPeakResidentByteCount
     guard let (session, loads, firstToken) = try load(compute, shouldStop) else { return nil }
@@ -111,7 +113,7 @@ public struct InferenceBenchmark: Sendable {
       sequences: sequences, weightBytesPerPass: model.byteCountReadPerPass,
       cacheBytesPerToken: KeyValueCache.byteCountRead(
         model.configuration, cacheFormat, tokens: middle),
-      bandwidth: max(bandwidth, compute.measureReadBandwidth()),
+      bandwidth: max(bandwidth, compute.measureReadBandwidth(byteCount: readByteCount)),
       fileByteCount: session.saved.file.byteCount,
       cacheByteCount: sequences
         * KeyValueCache.byteCount(model.configuration, format: cacheFormat),

@@ -61,7 +61,8 @@ private func namesPath() throws -> String {
       + "mgpt train --data FILE")
 }
 
-/// The steps that fit into `seconds`, from the measured time of a few.
+/// The steps that fit into `seconds`, from the measured time of a few: of ten, or on a very slow
+/// machine of as many as a tenth of the time has room for.
 private func affordableSteps(_ train: TrainOptions, seconds: Double) throws -> Int {
   var trial = train
   trial.steps = 100
@@ -70,12 +71,17 @@ private func affordableSteps(_ train: TrainOptions, seconds: Double) throws -> I
   let trainer = try Trainer(
     model: setup.makeModel(), configuration: setup.configuration, training: setup.corpus.training,
     compute: compute)
-  for _ in 0..<3 { _ = try trainer.runStep() }
+  // The first one touches all memory.
+  _ = try trainer.runStep()
   let start = SystemInfo.seconds
-  for _ in 0..<10 { _ = try trainer.runStep() }
-  let step = max(SystemInfo.seconds - start, 1e-6) / 10
+  var (count, elapsed) = (0, 0.0)
+  repeat {
+    _ = try trainer.runStep()
+    count += 1
+    elapsed = max(SystemInfo.seconds - start, 1e-6)
+  } while count < 10 && elapsed < 0.1 * seconds
   // A fifth is left for evaluations and for a machine that becomes busier.
-  return min(max(Int(0.8 * seconds / step) / 10 * 10, 50), 10_000)
+  return min(max(Int(0.8 * seconds * Double(count) / elapsed) / 10 * 10, 10), 10_000)
 }
 
 private func printNames(

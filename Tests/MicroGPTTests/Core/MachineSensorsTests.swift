@@ -145,6 +145,12 @@ import Testing
     #expect(!command.isRunning && command.throttling == nil)
     command.look(at: 200)
     #expect(!command.isRunning && machine.content("commands/started") == "\n")
+    // Nobody waits for its end, and no later look leaves it behind.
+    for _ in 0..<2000 where command.abandoned > 0 {
+      SystemInfo.sleep(0.01)
+      command.look(at: 200)
+    }
+    #expect(command.abandoned == 0)
     #expect(SystemInfo.seconds - start < 30)
   }
 

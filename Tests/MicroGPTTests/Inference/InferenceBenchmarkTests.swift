@@ -15,6 +15,7 @@ import Testing
     var benchmark = InferenceBenchmark(path: path)
     benchmark.runs = 2
     benchmark.leastSeconds = 0
+    benchmark.readByteCount = 1 << 20
     benchmark.promptTokens = 9
     benchmark.decodedTokens = 5
     return benchmark
