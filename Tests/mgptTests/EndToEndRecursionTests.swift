@@ -105,8 +105,8 @@ import Testing
         + "expected modern, gpt2, llama, randygpt or microgpt. Choose another --family."),
     BadCase(
       "eval --model rlm --data text.txt --exit-threshold 1.5", 64,
-      " eval: --exit-threshold is \"1.5\", expected a number from 0 to 1, such as --exit-threshold "
-        + "0.5. Run mgpt help eval to see all options."),
+      " eval: bad value for --exit-threshold. Found \"1.5\", expected a number from 0 to 1. Example: "
+        + "--exit-threshold 0.5"),
     BadCase(
       "eval --model rlm --data text.txt --recursion-steps 4", 78,
       ": --recursion-steps is more than was trained. Found 4, expected 1 to 3: each pass has gains of "

@@ -97,7 +97,7 @@ struct StepState {
   let lossSums: UnsafeMutableBufferPointer<Double>
 
   /// The last of `lossSums`: of what the model predicts in the end.
-  var lossSum: Double { lossSums.last ?? 0 }
+  var lossSum: Double { lossSums.isEmpty ? 0 : lossSums[lossSums.count - 1] }
 }
 
 /// Where the tensors of a running graph lie.
@@ -147,6 +147,12 @@ struct Step {
 
   /// 1 if the gradient of `differentiable[index]` must be added to, 0 if it must be written.
   func accumulates(_ index: Int) -> Int32 { Int32((accumulateBits >> UInt32(index)) & 1) }
+
+  /// Zeroes the gradient of `tensor`, which is `differentiable[index]`, if it holds nothing yet: for
+  /// functions that only add.
+  func clearGradient(of tensor: Tensor, index: Int) {
+    if accumulates(index) == 0 { mg_zero(context, tensor.shape.count, gradient(tensor)) }
+  }
 
   /// Whether later operations have put something into the gradient of the operation's pass-through
   /// output; if not, that gradient is unset memory.

@@ -53,11 +53,11 @@ extension ModelRecorder {
     let inject: Tensor
   }
 
-  /// The weights of the rule; nil where it has none.
+  /// The weights of the rule; nil where it has none, or where one pass does not need them.
   ///
-  /// Recorded once: all passes read them.
-  mutating func injectionWeights() -> InjectionWeights? {
-    guard recursion.injection == .bounded else { return nil }
+  /// Recorded once: all passes but the first read them.
+  mutating func injectionWeights(passes count: Int) -> InjectionWeights? {
+    guard recursion.injection == .bounded && count > 1 else { return nil }
     return InjectionWeights(
       keep: graph.sigmoid(parameter("recursion.keep")), inject: parameter("recursion.inject"))
   }
@@ -93,7 +93,7 @@ extension ModelRecorder {
   /// Records the losses after all of `count` passes, or after the last one alone.
   mutating func losses(_ tokens: Tensor, _ targets: Tensor, count: Int, _ kind: RecursionLoss) {
     let e = prelude(tokens)
-    let weights = injectionWeights()
+    let weights = injectionWeights(passes: count)
     let hasGates = kind == .gate && recursion.hasGate
     var h = e
     var before: Tensor?
@@ -137,8 +137,8 @@ extension ModelRecorder {
     atExit: (inout ModelRecorder, Int, Tensor, Tensor) -> Void = { _, _, _, _ in }
   ) -> Tensor {
     let e = prelude(tokens)
-    let weights = injectionWeights()
     let count = depth.passes ?? recursion.steps
+    let weights = injectionWeights(passes: count)
     var h = e
     var exits = ExitRecord()
     for number in 0..<count {

@@ -75,11 +75,11 @@ private struct Blend: Operation {
 
   func backward(_ step: Step) {
     var blend = description(step)
-    let others = differentiable
-    for i in (x == nil ? 1 : 2)..<others.count where step.accumulates(i) == 0 {
-      mg_zero(step.context, others[i].shape.count, step.gradient(others[i]))
-    }
-    precondition(passThrough == nil || step.passThroughHoldsGradient, "nothing reads the sum")
+    let aIndex = x == nil ? 1 : 2
+    if let a { step.clearGradient(of: a, index: aIndex) }
+    if let b { step.clearGradient(of: b, index: a == nil ? aIndex : aIndex + 1) }
+    precondition(
+      x == nil || a != nil || step.passThroughHoldsGradient, "nothing depends on the sum")
     var gradient = mg_blend_gradient(
       dy: step.gradient(output), dx: a == nil ? nil : step.optionalGradient(x),
       dd: step.gradient(d), accumulate_x: step.accumulates(1),
@@ -106,7 +106,7 @@ private struct Sigmoid: Operation {
   }
 
   func backward(_ step: Step) {
-    if step.accumulates(0) == 0 { mg_zero(step.context, x.shape.count, step.gradient(x)) }
+    step.clearGradient(of: x, index: 0)
     mg_sigmoid_backward(
       step.context, x.shape.count, step.floats(output), step.gradient(output), step.gradient(x))
   }

@@ -152,17 +152,26 @@ private struct ExitDecision: Operation {
     let (measures, active) = (step.floats(measure), step.floats(output))
     let threshold = step.state.pointee.exitThreshold
     let earlier = step.optionalFloats(before)
-    let ids = targets.map { step.integers($0) }
-    let counts = step.state.pointee.sequences?.counts
-    let length = step.state.pointee.sequenceLength
     var count = 0
     for row in 0..<output.shape.count {
-      let isThere = earlier.map { $0[row] != 0 } ?? counts.map { row % length < $0[row / length] }
-      let goesOn = isThere ?? true && !leaves(measures[row], threshold)
+      let isThere = if let earlier { earlier[row] != 0 } else { isToken(row, step) }
+      let goesOn = isThere && !leaves(measures[row], threshold)
       active[row] = goesOn ? 1 : 0
-      if goesOn && (ids.map { $0[row] >= 0 } ?? true) { count += 1 }
+      if goesOn && isCounted(row, step) { count += 1 }
     }
     step.state.pointee.passCounts[pass] = count
+  }
+
+  /// Whether the row is a new token of its sequence, as all are where there are no caches.
+  private func isToken(_ row: Int, _ step: Step) -> Bool {
+    guard let counts = step.state.pointee.sequences?.counts else { return true }
+    let length = step.state.pointee.sequenceLength
+    return row % length < counts[row / length]
+  }
+
+  private func isCounted(_ row: Int, _ step: Step) -> Bool {
+    guard let targets else { return true }
+    return step.integers(targets)[row] >= 0
   }
 
   /// Of a gate the measure is the probability to stay.

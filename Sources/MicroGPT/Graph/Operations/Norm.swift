@@ -90,11 +90,10 @@ private struct Norm: Operation {
     let target = step.gradient(sum ?? x)
     let accumulate: Int32 =
       sum == nil ? step.accumulates(0) : (step.passThroughHoldsGradient ? 1 : 0)
-    // Gains that were computed: those of a parameter are zeroed once for all.
-    let firstParameter = delta == nil ? 1 : 2
-    for (i, tensor) in parameters.enumerated() where step.accumulates(firstParameter + i) == 0 {
-      mg_zero(step.context, tensor.shape.count, step.gradient(tensor))
-    }
+    // A gain that was computed: those of a parameter are zeroed once for all.
+    let gainIndex = delta == nil ? 1 : 2
+    if let gain { step.clearGradient(of: gain, index: gainIndex) }
+    if let bias { step.clearGradient(of: bias, index: gain == nil ? gainIndex : gainIndex + 1) }
     mg_norm_backward(
       step.context, &norm, step.gradient(output), target, accumulate, step.optionalGradient(gain),
       step.optionalGradient(bias))
