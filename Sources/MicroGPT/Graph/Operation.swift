@@ -148,8 +148,8 @@ struct Step {
   /// 1 if the gradient of `differentiable[index]` must be added to, 0 if it must be written.
   func accumulates(_ index: Int) -> Int32 { Int32((accumulateBits >> UInt32(index)) & 1) }
 
-  /// Zeroes the gradient of `tensor`, which is `differentiable[index]`, if it holds nothing yet: for
-  /// functions that only add.
+  /// Zeroes the gradient of `tensor`, which is `differentiable[index]`, if it holds nothing yet:
+  /// for functions that only add.
   func clearGradient(of tensor: Tensor, index: Int) {
     if accumulates(index) == 0 { mg_zero(context, tensor.shape.count, gradient(tensor)) }
   }
