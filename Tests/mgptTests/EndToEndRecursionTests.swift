@@ -35,7 +35,8 @@ import Testing
     }
     // The model's own threshold holds unless another is given.
     let own = try evaluate("")
-    #expect(own == (try evaluate("--exit-threshold 0.4")))
+    let same = try evaluate("--exit-threshold 0.4")
+    #expect(own == same)
     #expect((own["passes"]?.doubleValue ?? 3) < 3)
     let all = try evaluate("--exit-threshold 1")
     #expect(all["passes"]?.doubleValue == 3)
