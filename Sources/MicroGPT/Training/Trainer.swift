@@ -71,16 +71,17 @@ public final class Trainer {
 
   /// Makes sure that the next step has the passes that the recipe wants; *throws* if memory lacks.
   ///
-  /// The activations of the old graph are given back first.
+  /// A profile begins anew: it is of one graph.
   public func prepareStep() throws {
     let wanted = configuration.passes(at: step, of: model.configuration.passCount)
     if wanted == passCount { return }
-    precondition(executor.profile == nil || wanted == passCount, "profiles are of one graph")
+    let isProfiled = executor.profile != nil
     passCount = wanted
     loss = LossGraph(model.configuration, model.table, configuration, passes: passCount)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
+    if isProfiled { startProfile() }
   }
 
   /// Does one optimizer step.
