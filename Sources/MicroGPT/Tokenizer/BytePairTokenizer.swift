@@ -1,6 +1,6 @@
 // Byte-level BPE as GPT-2 defines it: text in pieces, pieces in bytes, neighbours merged in the
-// order of their ranks. Reading and writing files: BytePairJSON.swift, BytePairText.swift; learning
-// one: BytePairTrainer.swift.
+// order of their ranks. Reading and writing files: HuggingFaceTokenizer.swift, MergesText.swift,
+// TiktokenFile.swift, PairsTokenizer.swift; learning one: BytePairTrainer.swift.
 
 /// A tokenizer whose tokens are sequences of bytes, found by merging.
 ///

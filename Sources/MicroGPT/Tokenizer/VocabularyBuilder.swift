@@ -1,5 +1,6 @@
 // From the strings of a tokenizer's file to a checked vocabulary. What all formats share; the
-// formats themselves are in BytePairJSON.swift and BytePairText.swift.
+// formats themselves are in HuggingFaceTokenizer.swift, MergesText.swift, TiktokenFile.swift and
+// PairsTokenizer.swift.
 
 /// Collects tokens, merges and special tokens of a file at `path`.
 struct VocabularyBuilder {

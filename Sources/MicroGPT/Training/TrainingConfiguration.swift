@@ -39,7 +39,7 @@ public struct TrainingConfiguration: Sendable, Equatable {
   /// The passes of a step of a model trained for `passCount`: with `growsLoops` one for the first
   /// 35 % of the run, two up to its half, then all.
   ///
-  /// *Source*: the range in which published runs lost nothing, 35 to 50 % (MODEL, recursion).
+  /// Published runs that switched their loops on after 35 to 50 % lost nothing by it.
   func passes(at step: Int, of passCount: Int) -> Int {
     guard growsLoops else { return passCount }
     if step * 20 < steps * 7 { return 1 }
