@@ -154,7 +154,8 @@ typedef struct mg_kernels {
     mg_isa isa;
     size_t vector_width; /* floats in a vector register */
     size_t mr, nr;       /* register tile of gemm_block_f32 */
-    size_t kc, nc;       /* depth in words and columns of what mg_matmul packs of b at once */
+    size_t kc;           /* depth in words of what mg_matmul packs at once */
+    size_t nc;           /* columns of b that it packs at once: no bit of a result depends on it */
     size_t bf16_step;    /* products per word of a panel of gemm_block_bf16: 2 where the CPU
                             multiplies pairs, else 1 */
     int q8_bias; /* what panels of pack_quantized hold beyond q: 128 where the CPU multiplies

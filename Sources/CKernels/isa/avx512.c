@@ -10,9 +10,9 @@
 MG_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")
 #include "../vec/vec_avx512.h"
 enum { MG_MR = 12, MG_NRV = 2 };
-/* 512 x 1024 floats of b (2 MB) come from the third-level cache, at 5 of its bytes a cycle. Zen 4
- * with 1 MB of second level, share of the peak at 1024^3, NT and TN: 256 x 768 90 and 88 %,
- * 512 x 512 91 and 91 %, 512 x 768 92 and 91 %, 512 x 1024 93 and 93 %. */
+/* Columns where the caches are unknown. Zen 4 with 1 MB of second level, share of the peak at
+ * 1024^3, NT and TN: 256 x 768 90 and 88 %, 512 x 512 91 and 91 %, 512 x 1024 93 and 93 %: b comes
+ * from the third level at 5 of its bytes a cycle. */
 enum { MG_KC = 512, MG_NC = 1024 };
 #include "bodies.inl.h"
 

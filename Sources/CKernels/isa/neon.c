@@ -8,7 +8,8 @@
 
 #include "../vec/vec_neon.h"
 enum { MG_MR = 8, MG_NRV = 3 };
-/* 256 x 384 floats of b (393 KB) fit in the second-level cache of the Cortex-A76 (512 KB). */
+/* Columns where the caches are unknown: 256 x 384 floats of b (393 KB) fit in the second level of
+ * the Cortex-A76 (512 KB). */
 enum { MG_KC = 256, MG_NC = 384 };
 /* 8-bit: the product needs two registers of its own, and a row's word in all lanes a third. */
 #define MG_Q8_MR 4

@@ -87,7 +87,7 @@ extension Roofline {
       roofline.bf16Peaks[threads] = mg_bench_peak(&context, MG_BF16, quick ? 0.02 : 0.1)
       roofline.int8Peaks[threads] = mg_bench_peak(&context, MG_Q8, quick ? 0.02 : 0.1)
       for byteCount in bufferSizes(
-        lastLevelCache: lastLevelCacheByteCount() ?? 0,
+        lastLevelCache: Caches(ofProcessor: 0, SystemTree()).largestByteCount ?? 0,
         available: SystemInfo.availableMemoryByteCount)
       {
         let rate = mg_bench_read(&context, byteCount, quick ? 0.002 : 0.02)
@@ -112,24 +112,6 @@ extension Roofline {
     }
     return sizes + [memory]
   }
-
-  /// Bytes of the largest cache; nil if the system doesn't say.
-  static func lastLevelCacheByteCount(
-    folder: String = "/sys/devices/system/cpu/cpu0/cache"
-  ) -> Int? {
-    (0..<8).compactMap { index in
-      SystemTree().line("\(folder)/index\(index)/size").flatMap(cacheByteCount)
-    }.max()
-  }
-
-  /// The number of bytes that the kernel writes as "32768K" or "1M".
-  static func cacheByteCount(_ text: String) -> Int? {
-    let units: [Character: Int] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30]
-    guard let last = text.last, let unit = units[last], let count = Int(text.dropLast()) else {
-      return Int(text)
-    }
-    return count * unit
-  }
 }
 
 extension Compute {
@@ -148,7 +130,7 @@ extension Compute {
   /// sizes.
   public func measureReadBandwidth(seconds: Double = 0.1, byteCount: Int? = nil) -> Double {
     let sizes = Roofline.bufferSizes(
-      lastLevelCache: 4 * (Roofline.lastLevelCacheByteCount() ?? 0),
+      lastLevelCache: 4 * (Caches(ofProcessor: 0, SystemTree()).largestByteCount ?? 0),
       available: SystemInfo.availableMemoryByteCount)
     return mg_bench_read(context, byteCount ?? sizes.last ?? 0, seconds)
   }

@@ -16,18 +16,22 @@ public final class Compute: @unchecked Sendable {
   let context: UnsafeMutablePointer<mg_context>
   private var scratch: Arena
   private var shared: Arena
+  /// The back end's table with the column block that suits this machine's caches.
+  private let table: UnsafeMutablePointer<mg_kernels>
 
   var kernels: mg_kernels { context.pointee.kernels.pointee }
 
   /// Starts `threadCount` workers with the back end of this process, or with `backEnd`.
-  public init(threadCount: Int, backEnd: String? = nil) throws {
-    let table: UnsafePointer<mg_kernels>?
+  ///
+  /// - Parameter caches: what blocks are to fit into, by default those of a fast processor.
+  public init(threadCount: Int, backEnd: String? = nil, caches: Caches? = nil) throws {
+    let found: UnsafePointer<mg_kernels>?
     if let backEnd {
-      table = mg_kernels_for(mg_isa_named(backEnd))
+      found = mg_kernels_for(mg_isa_named(backEnd))
     } else {
-      table = mg_kernels_default()
+      found = mg_kernels_default()
     }
-    guard let table else {
+    guard let found else {
       throw ComputeError.noBackEnd(
         reason: backEnd.map {
           "the back end \"\($0)\" can't run here. Leave MGPT_ISA unset to use the best one."
@@ -37,9 +41,13 @@ public final class Compute: @unchecked Sendable {
       throw ComputeError.noThreads(count: threadCount)
     }
     self.threadCount = threadCount
-    self.backEnd = String(cString: mg_isa_name(table.pointee.isa))
+    self.backEnd = String(cString: mg_isa_name(found.pointee.isa))
     scratch = try Arena(byteCount: 0)
     shared = try Arena(byteCount: 0)
+    table = .allocate(capacity: 1)
+    table.initialize(to: found.pointee)
+    let caches = caches ?? Caches(ofProcessor: Processors().fast.first ?? 0)
+    table.pointee.nc = caches.columnBlock(found.pointee)
     context = .allocate(capacity: 1)
     context.initialize(
       to: mg_context(
@@ -50,6 +58,7 @@ public final class Compute: @unchecked Sendable {
   deinit {
     mg_pool_destroy(context.pointee.pool)
     context.deallocate()
+    table.deallocate()
   }
 
   /// Makes sure that operations find this much scratch.

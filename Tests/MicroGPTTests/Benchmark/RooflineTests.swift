@@ -72,18 +72,6 @@ import Testing
     #expect(Roofline.bufferSizes(lastLevelCache: 0, available: 100).last == 1 << 20)
   }
 
-  @Test(arguments: [
-    ("32K", 32 << 10), ("1M", 1 << 20), ("2G", 2 << 30), ("512", 512), ("K", nil), ("", nil),
-    ("x", nil),
-  ])
-  func cacheSizes(text: String, byteCount: Int?) {
-    #expect(Roofline.cacheByteCount(text) == byteCount)
-  }
-
-  @Test func noCacheIsKnownOfAnEmptyFolder() {
-    #expect(Roofline.lastLevelCacheByteCount(folder: "/nonexistent") == nil)
-  }
-
   @Test func json() throws {
     let json = Self.roofline.json
     #expect(json["fma_peak"]?[1]?["threads"]?.intValue == 2)
