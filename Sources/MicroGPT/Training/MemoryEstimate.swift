@@ -54,7 +54,8 @@ public struct MemoryEstimate: Sendable, Equatable {
     let table = ParameterTable(configuration)
     parameterCount = table.parameterCount
     let length = configuration.contextLength
-    let training = LossGraph(configuration, table, recipe, passes: configuration.passCount)
+    let stage = TrainingStage(passes: configuration.passCount, loss: recipe.recursionLoss)
+    let training = LossGraph(configuration, table, recipe, stage)
     var needs = Executor.scratchNeeds(training.graph, compute.kernels)
     needs.shared = max(needs.shared, mg_shared_scratch(0, table.elementCount))
     let weights = table.elementCount * 4

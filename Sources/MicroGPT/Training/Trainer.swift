@@ -18,8 +18,8 @@ public final class Trainer {
   let compute: Compute
   let optimizer: any Optimizer
   let gradients: Arena
-  /// Passes through the core of the next step.
-  private(set) var passCount: Int
+  /// What the graph is of.
+  private(set) var stage: TrainingStage
   private(set) var executor: Executor
   /// Parts of the gradient block that a step begins with zeros in.
   private(set) var zeroed: [Range<Int>]
@@ -52,8 +52,8 @@ public final class Trainer {
     sampler = BatchSampler(training, seed: configuration.seed)
     optimizer = try makeOptimizer(configuration, table: model.table, compute: compute)
     gradients = try Arena(byteCount: model.table.elementCount * 4)
-    passCount = configuration.passes(at: 0, of: model.configuration.passCount)
-    loss = LossGraph(model.configuration, model.table, configuration, passes: passCount)
+    stage = configuration.stage(at: 0, of: model.configuration.passCount)
+    loss = LossGraph(model.configuration, model.table, configuration, stage)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
@@ -69,15 +69,15 @@ public final class Trainer {
       * configuration.gradientAccumulation
   }
 
-  /// Makes sure that the next step has the passes that the recipe wants; *throws* if memory lacks.
+  /// Makes sure that the next step has the graph that the recipe wants; *throws* if memory lacks.
   ///
   /// A profile begins anew: it is of one graph.
   public func prepareStep() throws {
-    let wanted = configuration.passes(at: step, of: model.configuration.passCount)
-    if wanted == passCount { return }
+    let wanted = configuration.stage(at: step, of: model.configuration.passCount)
+    if wanted == stage { return }
     let isProfiled = executor.profile != nil
-    passCount = wanted
-    loss = LossGraph(model.configuration, model.table, configuration, passes: passCount)
+    stage = wanted
+    loss = LossGraph(model.configuration, model.table, configuration, stage)
     executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
@@ -86,7 +86,7 @@ public final class Trainer {
 
   /// Does one optimizer step.
   ///
-  /// Allocates nothing. *Requires*: `prepareStep` was called since the last one, if loops grow.
+  /// Allocates nothing. *Requires*: `prepareStep` was called since the last one, if the recipe has stages.
   ///
   /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
   /// and optimizer are those of the last step.

@@ -78,6 +78,7 @@ public enum TrainingCheckpoint {
       "precision": .string(c.precision.rawValue),
       "grad_clip_value": .number(c.gradientLimit),
       "recursion_loss": .string(c.recursionLoss.rawValue), "loop_growth": .bool(c.growsLoops),
+      "gate_start": .number(c.gateStart),
       "optimizer": [
         "name": .string(c.optimizer.rawValue), "state": .string(c.optimizerState.rawValue),
         "momentum": .number(c.muon.momentum), "adamw_lr": .number(c.muon.adamWRate),
@@ -137,6 +138,7 @@ public enum TrainingCheckpoint {
       }
       recipe.recursionLoss = loss
       recipe.growsLoops = json["loop_growth"]?.boolValue ?? false
+      recipe.gateStart = json["gate_start"]?.doubleValue ?? 0
     }
     try readOptimizer(optimizer, into: &recipe)
     recipe.schedule.plateau.halvings = try schedule.integer("halvings")

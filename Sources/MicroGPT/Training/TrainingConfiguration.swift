@@ -33,6 +33,11 @@ public struct TrainingConfiguration: Sendable, Equatable {
 
   /// What the passes of a recursive model learn.
   public var recursionLoss = RecursionLoss.gate
+  /// The share of the run in which, where gates are to be learnt, the last pass learns alone.
+  ///
+  /// A pass that learns to be read from the first step on takes from what later passes can do with
+  /// its state; one that begins late stays a bad place to leave.
+  public var gateStart = 0.0
   /// Whether a recursive model begins with one pass and goes on to more during the run.
   public var growsLoops = false
 
@@ -44,6 +49,16 @@ public struct TrainingConfiguration: Sendable, Equatable {
     guard growsLoops else { return passCount }
     if step * 20 < steps * 7 { return 1 }
     return step * 2 < steps ? min(2, passCount) : passCount
+  }
+
+  /// What the passes learn at a step.
+  func recursionLoss(at step: Int) -> RecursionLoss {
+    recursionLoss == .gate && Double(step) < gateStart * Double(steps) ? .final : recursionLoss
+  }
+
+  /// What the graph of a step depends on, of a model trained for `passCount`.
+  func stage(at step: Int, of passCount: Int) -> TrainingStage {
+    TrainingStage(passes: passes(at: step, of: passCount), loss: recursionLoss(at: step))
   }
 
   /// AdamW's highest rate where it is another than that of the schedule.
@@ -62,6 +77,14 @@ public struct TrainingConfiguration: Sendable, Equatable {
     self.gradientClip = gradientClip
     self.seed = seed
   }
+}
+
+/// A part of a run whose steps have one graph.
+struct TrainingStage: Equatable {
+  /// Through the core of a recursive model.
+  var passes: Int
+  /// What they learn.
+  var loss: RecursionLoss
 }
 
 /// Why a run stopped before its end.

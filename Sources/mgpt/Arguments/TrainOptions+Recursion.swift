@@ -26,6 +26,11 @@ extension TrainOptions {
         example: "final",
         help: "What passes learn: gate trains exits too, deep weighs the r-th pass r times, final "
           + "only the last"),
+      .value(
+        "gate-start", "X", .real(.including(0), .including(1)), into: \.gateStart,
+        default: "0.1", example: "0.25",
+        help: "Share of the run before the gates begin, when only the last pass learns: more is "
+          + "better for the last pass, worse for those that leave early"),
       .flag(
         "loop-growth", into: \.loopGrowth,
         help: "Train with one pass at first, two from 35 % on, all from 50 % on: less time"),

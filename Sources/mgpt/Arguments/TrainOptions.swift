@@ -53,6 +53,7 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   var coda: Int?
   var injection: InjectionChoice?
   var recursionLoss: RecursionLossChoice?
+  var gateStart: Double?
   var loopGrowth = false
 
   // Optimisation

@@ -27,6 +27,7 @@ extension TrainSetup {
         ("--exit-threshold", asked.exitThreshold != nil),
         ("--injection", asked.injection != nil),
         ("--recursion-loss", asked.recursionLoss != nil), ("--loop-growth", asked.loopGrowth),
+        ("--gate-start", asked.gateStart != nil),
       ]
       // Prelude, core and coda are merely layers then.
       if let (option, _) = others.first(where: \.1) {
@@ -35,6 +36,11 @@ extension TrainSetup {
             + "--recursion-steps 3, or leave out \(option).")
       }
       return
+    }
+    if let loss = asked.recursionLoss, loss != .gate, asked.gateStart != nil {
+      throw .contradiction(
+        "--gate-start is for models with gates. Found --recursion-loss \(loss.rawValue), expected "
+          + "gate. Leave out one of the two.")
     }
     var recursion = Recursion(steps: steps)
     recursion.minimumSteps = asked.minRecursionSteps ?? 1

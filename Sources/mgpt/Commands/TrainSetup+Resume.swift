@@ -96,6 +96,7 @@ extension TrainSetup {
         "\(c.recursion?.exitThreshold ?? 1)"
       ),
       ("--recursion-loss", asked.recursionLoss?.rawValue, recipe.recursionLoss.rawValue),
+      ("--gate-start", asked.gateStart.map { "\($0)" }, "\(recipe.gateStart)"),
       ("--loop-growth", asked.loopGrowth ? "on" : nil, recipe.growsLoops ? "on" : "off"),
       ("--tokenizer", asked.tokenizer.map(word), saved.tokenizer.kind.rawValue),
       ("--bpe", asked.bpe.map(String.init), vocabulary(saved.tokenizer)),

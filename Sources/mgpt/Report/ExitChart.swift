@@ -42,9 +42,9 @@ struct ExitChart {
       let height = Self.bottom - y.position(of: tick) * (Self.bottom - Self.top)
       parts.append(
         "<path d=\"M\(svgNumber(Self.left)) \(svgNumber(height))H\(svgNumber(Self.right))\" "
-          + "stroke=\"\(LossChart.grid)\"/>\n"
+          + "stroke=\"\(SVGColor.grid)\"/>\n"
           + svgText(
-            y.label(tick), x: Self.left - 10, y: height + 4, size: 12, fill: LossChart.quiet, "end")
+            y.label(tick), x: Self.left - 10, y: height + 4, size: 12, fill: SVGColor.quiet, "end")
       )
     }
     for tick in x.ticks {
@@ -52,7 +52,7 @@ struct ExitChart {
       parts.append(
         "<path d=\"M\(svgNumber(across)) \(svgNumber(Self.bottom))v5\" stroke=\"#8c959f\"/>\n"
           + svgText(
-            x.label(tick), x: across, y: Self.bottom + 20, size: 12, fill: LossChart.quiet,
+            x.label(tick), x: across, y: Self.bottom + 20, size: 12, fill: SVGColor.quiet,
             "middle"))
     }
     let place = { (passes: Double, loss: Double) in
@@ -64,7 +64,7 @@ struct ExitChart {
     let full = place(1, fullLoss).1
     parts.append(
       "<path d=\"M\(svgNumber(Self.left)) \(svgNumber(full))H\(svgNumber(Self.right))\" "
-        + "stroke=\"\(LossChart.dark)\" stroke-dasharray=\"5 4\"/>\n")
+        + "stroke=\"\(SVGColor.dark)\" stroke-dasharray=\"5 4\"/>\n")
     parts.append("<g clip-path=\"url(#plot)\">\n")
     for (number, measure) in ExitMeasure.allCases.enumerated() {
       let places = points.filter { $0.measure == measure }.map { place($0.passes, $0.loss) }
@@ -74,8 +74,8 @@ struct ExitChart {
     parts.append(
       svgText(
         "passes per token", x: (Self.left + Self.right) / 2, y: 525, size: 12,
-        fill: LossChart.quiet, "middle")
-        + svgText("loss (nats/token)", x: 32, y: 92, size: 12, fill: LossChart.quiet))
+        fill: SVGColor.quiet, "middle")
+        + svgText("loss (nats/token)", x: 32, y: 92, size: 12, fill: SVGColor.quiet))
     return parts.joined() + "</svg>\n"
   }
 
@@ -90,36 +90,25 @@ struct ExitChart {
   }
 
   private var legend: String {
-    var result = ""
-    var x = Self.right
-    for (number, measure) in ExitMeasure.allCases.enumerated().reversed()
-    where points.contains(where: { $0.measure == measure }) {
-      x -= Double(measure.rawValue.count) * 6.6
-      result += svgText(measure.rawValue, x: x, y: 92, size: 12, fill: LossChart.quiet)
-      x -= 28
-      result +=
-        "<path d=\"M\(svgNumber(x)) 88h20\" stroke=\"\(Self.colors[number])\" "
-        + "stroke-width=\"2.5\"/>\n"
-      x -= 18
+    let entries = zip(ExitMeasure.allCases, Self.colors).filter { measure, _ in
+      points.contains { $0.measure == measure }
     }
-    return result
+    return svgLegend(entries.map { SVGLegendEntry($0.rawValue, $1) }, right: Self.right)
   }
 
   private var header: String {
     let name = svgEscaped(model, limit: 80)
     let words = "dashed: all \(passCount) passes, \(Format.fixed(fullLoss, decimals: 4))"
     return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 540" width="960" height="540" \
-      role="img" font-family="system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif">
+      \(svgSheet)\
       <title>Exits: \(name)</title>
       <defs><clipPath id="plot"><rect x="\(Self.left)" y="\(Self.top - 2)" \
       width="\(Self.right - Self.left)" height="\(Self.bottom - Self.top + 4)"/></clipPath></defs>
       <rect x="0.5" y="0.5" width="959" height="539" rx="8" fill="#ffffff" stroke="#d8dee4"/>
-      \(svgText(name, x: 32, y: 40, size: 18, fill: LossChart.dark, weight: 600))\
-      \(svgText(words, x: 32, y: 63, size: 13, fill: LossChart.quiet))
+      \(svgText(name, x: 32, y: 40, size: 18, fill: SVGColor.dark, weight: 600))\
+      \(svgText(words, x: 32, y: 63, size: 13, fill: SVGColor.quiet))
       """
   }
 
-  /// Blue, orange, green: dark enough on white, and apart for every kind of colour vision.
-  private static let colors = [LossChart.blue, LossChart.orange, "#1a7f37"]
+  private static let colors = [SVGColor.blue, SVGColor.orange, SVGColor.green]
 }

@@ -31,22 +31,23 @@ struct LossChart {
     var parts = [header, frame.axes()]
     if raw.isEmpty && evaluations.isEmpty {
       parts.append(
-        svgText("no losses recorded", x: frame.middle, y: 280, size: 15, fill: Self.quiet, "middle")
+        svgText(
+          "no losses recorded", x: frame.middle, y: 280, size: 15, fill: SVGColor.quiet, "middle")
       )
     }
     parts.append("<g clip-path=\"url(#plot)\" fill=\"none\" stroke-linejoin=\"round\">\n")
     // Where nothing was smoothed away, the raw line would only thicken the other one.
     let isNoisy = zip(smooth, raw).contains { ($0.loss - $1.loss).magnitude > 1e-6 * $1.loss }
     if isNoisy {
-      parts.append(frame.line(raw, buckets: 900, stroke: Self.blue, width: 1, opacity: 0.28))
+      parts.append(frame.line(raw, buckets: 900, stroke: SVGColor.blue, width: 1, opacity: 0.28))
     }
-    parts.append(frame.line(smooth, buckets: 500, stroke: Self.blue, width: 2.2))
-    parts.append(frame.line(evaluations, buckets: 400, stroke: Self.orange, width: 2.2))
+    parts.append(frame.line(smooth, buckets: 500, stroke: SVGColor.blue, width: 2.2))
+    parts.append(frame.line(evaluations, buckets: 400, stroke: SVGColor.orange, width: 2.2))
     parts.append("</g>\n")
     if evaluations.count <= 60 {
-      parts += evaluations.map { frame.dot($0, radius: 3, fill: Self.orange) }
+      parts += evaluations.map { frame.dot($0, radius: 3, fill: SVGColor.orange) }
     }
-    if raw.count == 1 { parts += raw.map { frame.dot($0, radius: 3, fill: Self.blue) } }
+    if raw.count == 1 { parts += raw.map { frame.dot($0, radius: 3, fill: SVGColor.blue) } }
     if let best { parts.append(frame.marker(best, smooth: smooth)) }
     parts.append(legend(frame, hasTraining: !raw.isEmpty, isNoisy: isNoisy, best: best))
     return parts.joined() + "</svg>\n"
@@ -55,15 +56,14 @@ struct LossChart {
   private var header: String {
     let name = svgEscaped(title, limit: 80)
     return """
-      <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 960 540" width="960" height="540" \
-      role="img" font-family="system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif">
+      \(svgSheet)\
       <title>Loss curve: \(name)</title>
       <defs><clipPath id="plot"><rect x="\(Frame.left)" y="\(Frame.top - 2)" \
       width="\(Frame.right - Frame.left)" height="\(Frame.bottom - Frame.top + 4)"/>\
       </clipPath></defs>
       <rect x="0.5" y="0.5" width="959" height="539" rx="8" fill="#ffffff" stroke="#d8dee4"/>
-      \(svgText(name, x: 32, y: 40, size: 18, fill: Self.dark, weight: 600))\
-      \(svgText(svgEscaped(subtitle, limit: 120), x: 32, y: 63, size: 13, fill: Self.quiet))
+      \(svgText(name, x: 32, y: 40, size: 18, fill: SVGColor.dark, weight: 600))\
+      \(svgText(svgEscaped(subtitle, limit: 120), x: 32, y: 63, size: 13, fill: SVGColor.quiet))
       """
   }
 
@@ -71,31 +71,15 @@ struct LossChart {
   private func legend(_ frame: Frame, hasTraining: Bool, isNoisy: Bool, best: LossPoint?)
     -> String
   {
-    var entries: [(name: String, color: String, opacity: Double)] = []
-    if hasTraining { entries.append((isNoisy ? "training, smoothed" : "training", Self.blue, 1)) }
-    if isNoisy { entries.append(("training", Self.blue, 0.35)) }
-    if best != nil { entries.append(("validation", Self.orange, 1)) }
-    var result = ""
-    var x = Double(Frame.right)
-    for entry in entries.reversed() {
-      // About 6.6 units a character at size 12, so that entries never touch.
-      x -= Double(entry.name.count) * 6.6
-      result += svgText(entry.name, x: x, y: 92, size: 12, fill: Self.quiet)
-      x -= 28
-      result +=
-        "<path d=\"M\(svgNumber(x)) 88h20\" stroke=\"\(entry.color)\" stroke-width=\"2.5\" "
-        + "stroke-opacity=\"\(entry.opacity)\"/>\n"
-      x -= 18
+    var entries: [SVGLegendEntry] = []
+    if hasTraining {
+      let name = isNoisy ? "training, smoothed" : "training"
+      entries.append(SVGLegendEntry(name, SVGColor.blue))
     }
-    return result
+    if isNoisy { entries.append(SVGLegendEntry("training", SVGColor.blue, opacity: 0.35)) }
+    if best != nil { entries.append(SVGLegendEntry("validation", SVGColor.orange)) }
+    return svgLegend(entries, right: Double(Frame.right))
   }
-
-  // Dark enough for text on white (contrast above 4.5), and apart for every kind of colour vision.
-  static let dark = "#1f2328"
-  static let quiet = "#59636e"
-  static let blue = "#0b62c4"
-  static let orange = "#c2410c"
-  static let grid = "#e6eaee"
 }
 
 /// The plot's place on the page, its axes, and marks inside it.
@@ -135,9 +119,9 @@ private struct Frame {
     for tick in y.ticks {
       let height = place(LossPoint(step: 0, loss: tick)).y
       result +=
-        "<path d=\"M\(Self.left) \(svgNumber(height))H\(Self.right)\" stroke=\"\(LossChart.grid)\"/>\n"
+        "<path d=\"M\(Self.left) \(svgNumber(height))H\(Self.right)\" stroke=\"\(SVGColor.grid)\"/>\n"
       result += svgText(
-        y.label(tick), x: Double(Self.left) - 10, y: height + 4, size: 12, fill: LossChart.quiet,
+        y.label(tick), x: Double(Self.left) - 10, y: height + 4, size: 12, fill: SVGColor.quiet,
         "end")
     }
     result += "<path d=\"M\(Self.left) \(Self.bottom)H\(Self.right)\" stroke=\"#8c959f\"/>\n"
@@ -146,11 +130,11 @@ private struct Frame {
       result += "<path d=\"M\(svgNumber(across)) \(Self.bottom)v5\" stroke=\"#8c959f\"/>\n"
       result += svgText(
         x.label(tick, isCount: true), x: across, y: Double(Self.bottom) + 20, size: 12,
-        fill: LossChart.quiet, "middle")
+        fill: SVGColor.quiet, "middle")
     }
-    result += svgText("step", x: middle, y: 525, size: 12, fill: LossChart.quiet, "middle")
+    result += svgText("step", x: middle, y: 525, size: 12, fill: SVGColor.quiet, "middle")
     return result
-      + svgText("loss (nats/token)", x: 32, y: 92, size: 12, fill: LossChart.quiet)
+      + svgText("loss (nats/token)", x: 32, y: 92, size: 12, fill: SVGColor.quiet)
   }
 
   func line(
@@ -185,10 +169,10 @@ private struct Frame {
     let words = "best \(Format.fixed(best.loss, decimals: 4)) at step \(best.step)"
     let ring =
       "<circle cx=\"\(svgNumber(x))\" cy=\"\(svgNumber(y))\" r=\"5.5\" fill=\"#ffffff\" "
-      + "stroke=\"\(LossChart.orange)\" stroke-width=\"2.5\"/>\n"
+      + "stroke=\"\(SVGColor.orange)\" stroke-width=\"2.5\"/>\n"
     return ring
       + svgText(
         words, x: anchor == "end" ? x + 8 : anchor == "start" ? x - 8 : x, y: labelY, size: 13,
-        fill: LossChart.orange, anchor, weight: 600, hasHalo: true)
+        fill: SVGColor.orange, anchor, weight: 600, hasHalo: true)
   }
 }

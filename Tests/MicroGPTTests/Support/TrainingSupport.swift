@@ -72,7 +72,7 @@ struct SmallRun {
     seed: UInt64 = 1, steps: Int = 10, batchSize: Int = 3, accumulation: Int = 1,
     schedule: ScheduleKind = .cosine, rate: Double = 1e-2, clip: Double = 1, limit: Double = 0,
     optimizer: OptimizerChoice = .plain, graph: GraphChoice = .plain,
-    loss: RecursionLoss = .gate, grows: Bool = false
+    loss: RecursionLoss = .gate, grows: Bool = false, gateStart: Double = 0
   ) throws {
     (corpus, tokenizer) = try SmallTexts.corpus(layout)
     var c = SmallModels.configuration(name)
@@ -86,7 +86,7 @@ struct SmallRun {
         patience: 1),
       gradientClip: clip, seed: seed)
     recipe.gradientLimit = limit
-    (recipe.recursionLoss, recipe.growsLoops) = (loss, grows)
+    (recipe.recursionLoss, recipe.growsLoops, recipe.gateStart) = (loss, grows, gateStart)
     (recipe.optimizer, recipe.optimizerState) = (optimizer.kind, optimizer.format)
     (recipe.precision, recipe.recomputes) = (graph.precision, graph.recomputes)
     trainer = try Trainer(

@@ -41,22 +41,39 @@ import Testing
 
   /// One pass for 35 % of the run, two up to its half, then all; resumed anywhere, bit by bit.
   @Test(arguments: [1, 3, 4, 5, 7]) func loopsGrow(_ stop: Int) throws {
+    let stages = try stages(of: SmallRun("rlm", grows: true), stop)
+    #expect(stages.map(\.passes) == [1, 1, 1, 1, 2, 3, 3, 3, 3, 3])
+    #expect(stages.allSatisfy { $0.loss == .gate })
+  }
+
+  /// The last pass alone for a quarter of the run, then the gates; resumed anywhere, bit by bit.
+  @Test(arguments: [1, 2, 3, 4]) func gatesBeginLater(_ stop: Int) throws {
+    let stages = try stages(of: SmallRun("rlm", gateStart: 0.25), stop)
+    #expect(
+      stages.map(\.loss) == Array(repeating: .final, count: 3) + Array(repeating: .gate, count: 7))
+    #expect(stages.allSatisfy { $0.passes == 3 })
+    let early = try SmallRun("rlm", loss: .final, gateStart: 0.25)
+    try early.trainer.prepareStep()
+    #expect(early.trainer.stage.loss == .final)
+  }
+
+  /// The stages of the ten steps of `run`, which ends with the same bits if it is resumed at `stop`.
+  private func stages(of run: SmallRun, _ stop: Int) throws -> [TrainingStage] {
     let folder = try TemporaryFolder()
-    let run = try SmallRun("rlm", grows: true)
-    var passes: [Int] = []
+    var stages: [TrainingStage] = []
     var path = ""
     for step in 0..<10 {
       if step == stop { path = try run.save(folder.file("a.safetensors")) }
       try run.trainer.prepareStep()
-      passes.append(run.trainer.passCount)
+      stages.append(run.trainer.stage)
       _ = try run.trainer.runStep()
     }
-    #expect(passes == [1, 1, 1, 1, 2, 3, 3, 3, 3, 3])
     let (trainer, _, compute) = try SmallRun.resumed(path, layout: .stream, threads: 2)
     for _ in stop..<10 {
       try trainer.prepareStep()
       _ = try trainer.runStep()
     }
     #expect(TrainerState(trainer) == run.state && compute.threadCount == 2)
+    return stages
   }
 }
