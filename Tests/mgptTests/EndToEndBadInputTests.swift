@@ -114,7 +114,10 @@ struct BadCase: CustomTestStringConvertible, Sendable {
     BadCase(
       "--preset huge", 78,
       ": unknown --preset. Found \"huge\", expected one of: tiny, micro, small, medium, large, xl, "
-        + "xxl, nanogpt-cpu, gpt2, microgpt."),
+        + "xxl, names, randygpt-xs, randygpt-s, randygpt-ds, randygpt-m, randygpt-l, randygpt-deep, "
+        + "randygpt-xl, picogpt, nanogpt-cpu, gpt2, microgpt."),
+    BadCase("--time 0s", 64, badTime("0s")), BadCase("--time -1m", 64, badTime("-1m")),
+    BadCase("--time now", 64, badTime("now")),
     BadCase(
       "--lr 1e-3 --min-lr 2e-3", 78,
       ": --min-lr is out of range. Found 0.002, expected at most --lr 0.001."),
