@@ -33,6 +33,13 @@ struct BadCase: CustomTestStringConvertible, Sendable {
 }
 
 @Suite struct EndToEndBadInputTests {
+  private static func badTime(_ value: String) -> BadCase {
+    BadCase(
+      "--time \(value)", 64,
+      " train: bad value for --time. Found \"\(value)\", expected a time such as 90s, 30m or 2h. "
+        + "Example: --time 30m")
+  }
+
   private static let texts: [BadCase] = [
     BadCase(
       "train --data empty.txt", 65,
@@ -116,8 +123,7 @@ struct BadCase: CustomTestStringConvertible, Sendable {
       ": unknown --preset. Found \"huge\", expected one of: tiny, micro, small, medium, large, xl, "
         + "xxl, names, randygpt-xs, randygpt-s, randygpt-ds, randygpt-m, randygpt-l, randygpt-deep, "
         + "randygpt-xl, picogpt, nanogpt-cpu, gpt2, microgpt."),
-    BadCase("--time 0s", 64, badTime("0s")), BadCase("--time -1m", 64, badTime("-1m")),
-    BadCase("--time now", 64, badTime("now")),
+    badTime("0s"), badTime("-1m"), badTime("now"),
     BadCase(
       "--lr 1e-3 --min-lr 2e-3", 78,
       ": --min-lr is out of range. Found 0.002, expected at most --lr 0.001."),

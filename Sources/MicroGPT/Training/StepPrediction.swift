@@ -25,7 +25,7 @@ public struct MachineSpeed: Sendable, Equatable {
   /// model, less what narrow products lose to packing and edges.
   ///
   /// Fitted to `mgpt bench train` on two cores of an AMD EPYC (AVX-512): 0.60 at width 64, 0.75 at
-  /// 128, 0.76 at 192, 0.80 at 256, 0.83 at 768 (tools/bench/README.md, section 12).
+  /// 128, 0.76 at 192, 0.80 at 256, 0.83 at 768 (tools/bench/README.md, section 11).
   static func utilisation(width: Int) -> Double {
     let narrow = 38 / Double(width)
     return 0.82 / (1 + narrow * narrow)

@@ -24,11 +24,15 @@ extension TrainSetup {
       return try makeTokenizer(
         kind, for: text, layout: layout, path: path, vocabularySize: asked.bpe)
     case nil:
-      let suited =
-        asked.choosesSize
-        ? SizeChoice.tokenizer(byteCount: text.count, layout: layout) : .character
+      if asked.bpe == nil && asked.choosesSize,
+        SizeChoice.tokenizer(byteCount: text.count, layout: layout) == .bpe,
+        // A text that repeats itself has too few pairs.
+        let pairs = try? makeTokenizer(.bpe, for: text, layout: layout, path: path)
+      {
+        return pairs
+      }
       return try makeTokenizer(
-        asked.bpe == nil ? suited : .bpe, for: text, layout: layout, path: path,
+        asked.bpe == nil ? .character : .bpe, for: text, layout: layout, path: path,
         vocabularySize: asked.bpe)
     }
   }
