@@ -6,7 +6,8 @@
 The time of a step is measured alone (`mgpt bench train`, all threads; --quiet CMD puts a command in
 front of it that keeps the machine quiet), and each run then gets as many steps as fit into --seconds
 at that speed. The runs themselves may go on beside other work, slowed down by --nice and with one
-thread each, because losses depend neither on threads nor on time. Evaluations are not counted.
+thread each, because losses depend neither on threads nor on time. Evaluations are not counted. With
+--alone the runs, too, go behind --quiet, one by one with all threads: for half a minute at most.
 
 Results are kept in `--out`, one file per row: what is there is not done again. Validation is the
 last tenth of the text, or of names a tenth of the list, drawn by name, with the end token counted.
@@ -39,7 +40,7 @@ WIDTHS = {1_000_000: 128, 5_000_000: 256}
 SIZES = ((2, 64), (4, 64), (4, 128), (6, 160), (6, 192), (6, 256))
 # What was tried on names: at most 200 K weights.
 NAMES = {
-    "plain": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128",
+    "no dropout": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128",
     "dropout 0.1": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128 --dropout 0.1",
     "dropout 0.2": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128 --dropout 0.2",
     "dropout 0.1, decay 0.1":
@@ -124,11 +125,13 @@ class Bench:
         folder = row.file(self.out, "run").with_suffix("")
         words = ["train", "--data", self.data, "--out", folder, "--force", "--json"]
         words += ["--sample-tokens", 0, "--eval-every", 0, "--save-every", "1h", "--steps", steps]
-        words += ["--threads", 1, "--seed", self.options.seed, *row.words]
-        command = [str(word) for word in [self.program, *words]]
+        words += ["--seed", self.options.seed, *row.words]
+        words += [] if self.options.alone else ["--threads", 1]
+        prefix = self.options.quiet.split() if self.options.alone else []
+        command = [str(word) for word in [*prefix, self.program, *words]]
         result = subprocess.run(
             command, capture_output=True, text=True, check=False,
-            preexec_fn=lambda: os.nice(self.options.nice),
+            preexec_fn=lambda: os.nice(0 if self.options.alone else self.options.nice),
         )
         if result.returncode != 0:
             sys.exit(f"{' '.join(command)} failed: {result.stderr.strip()}")
@@ -169,6 +172,7 @@ def parse_options() -> argparse.Namespace:
     add("--out", type=Path, required=True, help="folder of runs and results")
     add("--seconds", type=float, default=120, help="of training (default: %(default)s)")
     add("--quiet", default="", help="command in front of what is timed")
+    add("--alone", action="store_true", help="train behind --quiet, one by one")
     add("--nice", type=int, default=10, help="of the runs (default: %(default)s)")
     add("--jobs", type=int, default=os.cpu_count(), help="runs at once (default: all CPUs)")
     add("--only", default=",".join(STEPS), help="by commas (default: %(default)s)")
@@ -197,7 +201,7 @@ def main() -> None:
                 bench.measure(row)
     if "train" in wanted:
         missing = [row for row in rows if not row.file(bench.out, "result").exists()]
-        with ThreadPoolExecutor(options.jobs) as pool:
+        with ThreadPoolExecutor(1 if options.alone else options.jobs) as pool:
             list(pool.map(bench.train, missing))
     if "table" in wanted:
         bench.table(rows)
