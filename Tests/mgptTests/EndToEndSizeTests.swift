@@ -1,5 +1,5 @@
-// What the program decides by itself, from outside: sizes, tokenizers, steps for a time; the list of
-// presets.
+// What the program decides by itself, from outside: sizes, tokenizers, steps for a time; the list
+// of presets.
 
 import MicroGPT
 import Testing
@@ -26,7 +26,8 @@ import Testing
     for preset in presets {
       let (int8, int4) = (preset["int8_bytes"]?.intValue ?? 0, preset["int4_bytes"]?.intValue ?? 0)
       let count = preset["parameters"]?.intValue ?? 0
-      #expect(int4 < int8 && int8 < 3 * count && 4 * count < preset["training_bytes"]?.intValue ?? 0)
+      let training = preset["training_bytes"]?.intValue ?? 0
+      #expect(int4 < int8 && int8 < 3 * count && 4 * count < training)
       #expect((preset["predicted_tokens_per_second"]?.doubleValue ?? 0) > 0)
     }
     #expect((object["peak_gflops"]?.doubleValue ?? 0) > 0)

@@ -3,11 +3,11 @@
     python3 tools/bench/text_models.py --data wikitext2-valid.txt wikitext2-test.txt --out /tmp/runs
     python3 tools/bench/text_models.py --names names.txt --seconds 60 --out /tmp/runs
 
-The time of a step is measured alone (`mgpt bench train`, all threads; --quiet CMD puts a command in
-front of it that keeps the machine quiet), and each run then gets as many steps as fit into --seconds
-at that speed. The runs themselves may go on beside other work, slowed down by --nice and with one
-thread each, because losses depend neither on threads nor on time. Evaluations are not counted. With
---alone the runs, too, go behind --quiet, one by one with all threads: for half a minute at most.
+The time of a step is measured alone (a short `mgpt train`, all threads; --quiet CMD puts a command
+in front of it that keeps the machine quiet), and each run then gets as many steps as fit into
+--seconds at that speed. The runs themselves may go on beside other work, slowed down by --nice and
+with one thread each, because losses depend neither on threads nor on time. Evaluations are not
+counted. With --alone the runs, too, go behind --quiet, one by one with all threads.
 
 Results are kept in `--out`, one file per row: what is there is not done again. Validation is the
 last tenth of the text, or of names a tenth of the list, drawn by name, with the end token counted.
@@ -38,18 +38,27 @@ BATCH = ["--context", "128", "--batch-size", "16"]
 WIDTHS = {1_000_000: 128, 5_000_000: 256}
 # Layers and width for the choice of a size by time.
 SIZES = ((2, 64), (4, 64), (4, 128), (6, 160), (6, 192), (6, 256))
-# What was tried on names: at most 200 K weights.
+# What was tried on names: at most 200 K weights; rows of 16 characters, 128 in a step.
 NAMES = {
-    "no dropout": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128",
-    "dropout 0.1": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128 --dropout 0.1",
-    "dropout 0.2": "--layers 4 --embed-dim 64 --heads 4 --batch-size 128 --dropout 0.2",
-    "dropout 0.1, decay 0.1":
-        "--layers 4 --embed-dim 64 --heads 4 --batch-size 128 --dropout 0.1 --weight-decay 0.1",
-    "dropout 0.1, 256 rows": "--layers 4 --embed-dim 64 --heads 4 --batch-size 256 --dropout 0.1",
-    "dropout 0.1, 2 layers": "--layers 2 --embed-dim 88 --heads 4 --batch-size 128 --dropout 0.1",
-    "dropout 0.1, AdamW":
-        "--layers 4 --embed-dim 64 --heads 4 --batch-size 128 --dropout 0.1 --optimizer adamw",
+    "no dropout": "--dropout 0",
+    "dropout 0.1": "--dropout 0.1",
+    "dropout 0.2": "--dropout 0.2",
+    "dropout 0.1, 256 rows": "--dropout 0.1 --batch-size 256",
+    "dropout 0.1, decay 0.1": "--dropout 0.1 --weight-decay 0.1",
+    "dropout 0.1, AdamW": "--dropout 0.1 --optimizer adamw",
 }
+NAMES_SIZE = "--layers 4 --embed-dim 64 --heads 4"  # 199 K weights
+
+
+def with_defaults(words: list[str], defaults: dict[str, str]) -> list[str]:
+    """The options, and those of the defaults that are not among them."""
+    return words + [word for pair in defaults.items() if pair[0] not in words for word in pair]
+
+
+def shape(layers: int, width: int) -> list[str]:
+    """The options of a size, with heads of 32."""
+    heads = str(width // 32)
+    return ["--layers", str(layers), "--heads", heads, "--embed-dim", str(width)]
 
 
 @dataclass
@@ -77,28 +86,34 @@ class Bench:
 
     def vocabulary(self, words: list[str]) -> int:
         """How many tokens a tokenizer finds in the text, after the program's plan."""
-        plan = run_mgpt(self.program, ["train", "--plan", "--data", self.data, *words, "--layers", 1])
+        words = ["train", "--plan", "--data", self.data, *words, "--layers", 1]
+        plan = run_mgpt(self.program, words)
         return int(re.search(r"vocabulary of (\d+)", plan)[1])
 
     def rows(self) -> list[Row]:
         """The models that are measured."""
         seconds = self.options.seconds
         if self.options.names:
-            return [Row(f"names {key}", v.split(), seconds) for key, v in NAMES.items()]
+            size = NAMES_SIZE.split()
+            rows = {"--batch-size": "128"}
+            return [
+                Row(f"names {key}", [*size, *with_defaults(words.split(), rows)], seconds)
+                for key, words in NAMES.items()
+            ]
         found = []
         for name in TOKENIZERS:
             words = ["--bpe", name] if name.isdigit() else ["--tokenizer", name]
             size = self.vocabulary([*words, *BATCH])
             for target, width in WIDTHS.items():
                 layers = max(1, round((target - size * width) / (12 * width * width)))
-                sizes = ["--layers", str(layers), "--heads", str(width // 32), "--embed-dim", str(width)]
                 label = f"bpe {name}" if name.isdigit() else name
-                found.append(Row(f"{label} {target // 1_000_000} M", [*words, *sizes, *BATCH], seconds))
+                label += f" {target // 1_000_000} M"
+                found.append(Row(label, [*words, *shape(layers, width), *BATCH], seconds))
         for layers, width in SIZES:
-            words = ["--bpe", "1024", "--layers", str(layers), "--heads", str(width // 32)]
+            words = ["--bpe", "1024", *shape(layers, width), *BATCH]
             for share in (2, 16):
                 label = f"size {layers} x {width} {seconds / share:g} s"
-                found.append(Row(label, [*words, "--embed-dim", str(width), *BATCH], seconds / share))
+                found.append(Row(label, words, seconds / share))
         return found
 
     def measure(self, row: Row) -> None:
@@ -129,9 +144,9 @@ class Bench:
         words += [] if self.options.alone else ["--threads", 1]
         prefix = self.options.quiet.split() if self.options.alone else []
         command = [str(word) for word in [*prefix, self.program, *words]]
+        nice = 0 if self.options.alone else self.options.nice
         result = subprocess.run(
-            command, capture_output=True, text=True, check=False,
-            preexec_fn=lambda: os.nice(0 if self.options.alone else self.options.nice),
+            command, capture_output=True, text=True, check=False, preexec_fn=lambda: os.nice(nice)
         )
         if result.returncode != 0:
             sys.exit(f"{' '.join(command)} failed: {result.stderr.strip()}")
@@ -141,7 +156,8 @@ class Bench:
             "name": row.name, "steps": steps, "step_ms": speed["step_ms"],
             "parameters": speed["parameters"], "tokens_per_step": speed["tokens_per_step"],
             "val_loss": last["val_loss"], "bits_per_byte": last["bits_per_byte"],
-            "seconds": row.seconds, "seed": self.options.seed, "cpu": cpu_name(), "commit": commit(),
+            "seconds": row.seconds, "seed": self.options.seed,
+            "cpu": cpu_name(), "commit": commit(),
         }
         row.file(self.out, "result").write_text(json.dumps(result) + "\n")
         print(json.dumps(result), file=sys.stderr, flush=True)

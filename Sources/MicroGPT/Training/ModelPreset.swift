@@ -40,7 +40,7 @@ public struct ModelPreset: Sendable, Equatable {
   public let batchSize: Int
   /// Optimizer steps of a run.
   public let steps: Int
-  /// V of the published model, or of a usual tokenizer: what is counted with where there is no text.
+  /// V of the published model, or of a usual tokenizer: counted with where there is no text.
   public let vocabularySize: Int
   /// How it is trained, where that is not the family's way.
   public let training: PresetTraining

@@ -1,5 +1,5 @@
-// What a run does when nobody says otherwise: the recipe of a family, or of a preset that has its own.
-// Sizes: ModelPreset.swift; which of them: SizeChoice.swift.
+// What a run does when nobody says otherwise: the recipe of a family, or of a preset that has its
+// own. Sizes: ModelPreset.swift; which of them: SizeChoice.swift.
 
 /// The training defaults of a family.
 public struct Recipe: Sendable, Equatable {
@@ -61,8 +61,8 @@ public struct Recipe: Sendable, Equatable {
 
   /// Warm-up steps of a run: a twentieth of it, 100 at most.
   public static func warmupSteps(of steps: Int) -> Int { min(100, steps / 20) }
-  /// Steps between evaluations: four in a run; with `plateau` so many that all halvings fit into the
-  /// part of the run in which the rate is constant.
+  /// Steps between evaluations: four in a run; with `plateau` so many that all halvings fit into
+  /// the part of the run in which the rate is constant.
   public static func evaluateEvery(of steps: Int, _ schedule: LearningRateSchedule) -> Int {
     if schedule.kind != .plateau { return max(1, (steps + 3) / 4) }
     let halvings = Double((LearningRateSchedule.maximumHalvings + 1) * schedule.patience)

@@ -12,8 +12,9 @@ public struct SizeChoice: Sendable, Equatable {
   /// Why it is not larger.
   public let limit: Limit
 
-  /// Sizes to choose from, and the bytes of text from which on each makes sense: a small model that
-  /// has seen its text some times beats a large one that has not finished.
+  /// Sizes to choose from, and the bytes of text from which on each makes sense.
+  ///
+  /// A small model that has seen its text some times beats a large one that has not finished.
   static let ladder: [(name: String, leastByteCount: Int)] = [
     ("tiny", 0), ("micro", 30_000), ("small", 8_000_000), ("medium", 100_000_000),
     ("large", 1_000_000_000),
@@ -22,8 +23,8 @@ public struct SizeChoice: Sendable, Equatable {
   /// Without a time to keep nothing larger is chosen: it would take hours.
   static let largestWithoutTime = "small"
 
-  /// Tokens that a model sees per weight within its time, at least; the next smaller one learns more
-  /// otherwise.
+  /// Tokens that a model sees per weight within its time, at least; the next smaller one learns
+  /// more otherwise.
   static let leastTokensPerWeight = 1.5
 
   /// Tokens of the longest line of a list.

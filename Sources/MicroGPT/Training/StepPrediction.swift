@@ -21,8 +21,8 @@ public struct MachineSpeed: Sendable, Equatable {
       bytesPerSecond: compute.measureReadBandwidth(seconds: 0.05))
   }
 
-  /// The share of the peak that forward and backward reach at width C, optimizer apart: that of a wide
-  /// model, less what narrow products lose to packing and edges.
+  /// The share of the peak that forward and backward reach at width C, optimizer apart: that of a
+  /// wide model, less what narrow products lose to packing and edges.
   ///
   /// Fitted to `mgpt bench train` on two cores of an AMD EPYC (AVX-512): 0.60 at width 64, 0.75 at
   /// 128, 0.76 at 192, 0.80 at 256, 0.83 at 768 (tools/bench/README.md, section 11).
@@ -31,13 +31,13 @@ public struct MachineSpeed: Sendable, Equatable {
     return 0.82 / (1 + narrow * narrow)
   }
 
-  /// What Muon's products reach of that: 1.16 GFLOP took 8.6 ms at width 128 and a peak of 236 GFLOP/s.
+  /// What Muon's products reach of that: 1.16 GFLOP took 8.6 ms at width 128, peak 236 GFLOP/s.
   static let muonShare = 0.75
 
   /// Seconds of an optimizer step, predicted.
   ///
-  /// Model FLOP at the width's utilisation, Muon's products at theirs, and the optimizer's bytes, which
-  /// are read and written, at the rate of reading.
+  /// Model FLOP at the width's utilisation, Muon's products at theirs, and the optimizer's bytes,
+  /// which are read and written, at the rate of reading.
   public func stepSeconds(
     _ c: ModelConfiguration, _ recipe: TrainingConfiguration
   ) -> Double {

@@ -138,7 +138,8 @@ extension TrainOptions {
         "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
         help: "Text as one stream, or a document per line"),
       .value(
-        "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer, default: "by the text where the size is, else char",
+        "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer,
+        default: "by the text where the size is, else char",
         example: "byte",
         help: "Unit of a token: char, byte, bpe (learned from the text), or a file such as "
           + "tokenizer.json"),

@@ -1,5 +1,5 @@
-// `mgpt demo`: a model of given names, from nothing, in a minute, and another minute on a longer text
-// if there is one (DemoText.swift).
+// `mgpt demo`: a model of given names, from nothing, in a minute, and another minute on a longer
+// text if there is one (DemoText.swift).
 
 import MicroGPT
 

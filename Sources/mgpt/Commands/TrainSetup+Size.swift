@@ -1,5 +1,5 @@
-// What a run decides about size and time where nobody says them: the size for text, time and memory,
-// and the steps that fit into the time.
+// What a run decides about size and time where nobody says them: the size for text, time and
+// memory, and the steps that fit into the time.
 
 import MicroGPT
 
@@ -11,7 +11,7 @@ extension TrainOptions {
 }
 
 extension TrainSetup {
-  /// The size that suits; measures the machine for a twentieth of a second if there is a time to keep.
+  /// The size that suits; measures the machine for a tenth of a second if there is a time to keep.
   static func size(
     _ asked: TrainOptions, _ byteCount: Int, _ documents: DocumentLengths?,
     _ tokenizer: any TextTokenizer, _ compute: Compute
@@ -59,9 +59,9 @@ extension TrainSetup {
 
   /// With `--time`, and where `--steps` is not given: as many steps as fit.
   ///
-  /// Some real steps are measured on a model that is thrown away. What is left over, a fifteenth, is
-  /// for a machine that becomes busier; evaluations are counted, and there is only one if four would
-  /// take a tenth of the time.
+  /// Some real steps are measured on a model that is thrown away. What is left over, a fifteenth,
+  /// is for a machine that becomes busier; evaluations are counted, and there is only one if four
+  /// would take a tenth of the time.
   mutating func fitSteps(_ asked: TrainOptions, _ compute: Compute) throws {
     guard let time = asked.time, asked.steps == nil else { return }
     let seconds = Double(time)

@@ -89,7 +89,8 @@ struct TrainWords {
     let options = setup.options
     if end == .stopped {
       let isInTime = Signals.received == nil && options.timeLimit != nil
-      return (isInTime ? "the time is up, " : "") + "stopped after step \(trainer.step) and saved. Go on with: mgpt train --resume "
+      let why = isInTime ? "the time is up, " : ""
+      return why + "stopped after step \(trainer.step) and saved. Go on with: mgpt train --resume "
         + "\(quotedIfNeeded(options.lastPath))\n"
     }
     var lines: [String] = []

@@ -37,15 +37,16 @@ import Testing
     #expect(Set(ModelPreset.all.map(\.name)).count == ModelPreset.all.count)
   }
 
-  /// Of published models, the published numbers. picogpt: see `picogptHasTwoGainsMore`.
+  /// The published numbers; for picogpt see `picogptHasTwoGainsMore`.
   @Test(arguments: [("gpt2", 124_439_808), ("microgpt", 4192), ("names", 199_040)])
   func parameterCounts(_ name: String, _ count: Int) throws {
     #expect(try #require(ModelPreset.find(name)).parameterCount() == count)
   }
 
-  /// 418 432 is published for these sizes. A norm after attention and one after the MLP, each with
-  /// its gain, in each of three layers make 256 more; the number is met by four gains in all, and
-  /// where these stand nothing that is published here says.
+  /// For these sizes 418 432 is published, two gains less than we have.
+  ///
+  /// A norm after attention and one after the MLP, each with its gain, are six gains in three
+  /// layers. The number is met by four; where these would stand is not known.
   @Test func picogptHasTwoGainsMore() throws {
     let preset = try #require(ModelPreset.find("picogpt"))
     let c = preset.configuration()
