@@ -15,8 +15,6 @@ public struct PresetTraining: Sendable, Equatable {
 
   /// The family's recipe.
   static let family = PresetTraining()
-  /// Lists of names: a run sees its data twenty times, and would learn them by heart.
-  static let names = PresetTraining(dropout: 0.1)
   /// 1e-4 to 1e-5, halved at most three times.
   static let randyGPT = PresetTraining(
     dropout: 0.1, learningRate: 1e-4, schedule: .plateau, patience: 30, weightDecay: 0.1)
@@ -55,7 +53,7 @@ public struct ModelPreset: Sendable, Equatable {
     preset("large", .modern, 12, 12, 768, 512, 8, 20000, 16384),
     preset("xl", .modern, 16, 16, 1024, 512, 4, 40000, 32768),
     preset("xxl", .modern, 24, 16, 1536, 512, 2, 80000, 32768),
-    preset("names", .modern, 4, 4, 64, 64, 32, 2000, 29, .names),
+    preset("names", .modern, 4, 4, 64, 64, 32, 2000, 29),
     preset("randygpt-xs", .randygpt, 3, 4, 116, 256, 64, 5000, 1024, .randyGPT),
     preset("randygpt-s", .randygpt, 8, 4, 128, 256, 64, 5000, 1024, .randyGPT),
     preset("randygpt-ds", .randygpt, 12, 4, 128, 256, 64, 5000, 1024, .randyGPT),

@@ -25,10 +25,11 @@ public struct MachineSpeed: Sendable, Equatable {
   /// wide model, less what narrow products lose to packing and edges.
   ///
   /// Fitted to `mgpt bench train` on two cores of an AMD EPYC (AVX-512): 0.60 at width 64, 0.75 at
-  /// 128, 0.76 at 192, 0.80 at 256, 0.83 at 768 (tools/bench/README.md, section 11).
+  /// 128, 0.76 at 192, 0.80 at 256, 0.83 at 768; 0.64 at 116, whose rows end within a vector
+  /// (tools/bench/README.md, section 11).
   static func utilisation(width: Int) -> Double {
     let narrow = 38 / Double(width)
-    return 0.82 / (1 + narrow * narrow)
+    return (width % 16 == 0 ? 0.82 : 0.71) / (1 + narrow * narrow)
   }
 
   /// What Muon's products reach of that: 1.16 GFLOP took 8.6 ms at width 128, peak 236 GFLOP/s.

@@ -76,10 +76,10 @@ import Testing
     return recipe
   }
 
-  /// What `mgpt bench train` measured on the machine of the README: within a sixth, but for widths
-  /// that are no multiple of 16.
+  /// What `mgpt bench train` measured on the machine of the README: within a sixth.
   @Test(arguments: [
     ("micro", OptimizerKind.adamW, 21.5), ("micro", .muon, 30), ("picogpt", .adamW, 31.3),
+    ("randygpt-xs", .adamW, 450), ("names", .muon, 20.8),
     ("randygpt-m", .adamW, 1713), ("small", .muon, 926), ("medium", .muon, 4396),
     ("gpt2", .adamW, 4240),
   ])
