@@ -120,8 +120,8 @@ struct BadCase: CustomTestStringConvertible, Sendable {
         + "Example: --threads 4"),
     BadCase(
       "--preset huge", 78,
-      ": unknown --preset. Found \"huge\", expected one of: tiny, micro, small, medium, large, xl, "
-        + "xxl, names, randygpt-xs, randygpt-s, randygpt-ds, randygpt-m, randygpt-l, randygpt-deep, "
+      ": unknown --preset. Found \"huge\", expected one of: tiny, mini, micro, small, medium, large, "
+        + "xl, xxl, names, randygpt-xs, randygpt-s, randygpt-ds, randygpt-m, randygpt-l, randygpt-deep, "
         + "randygpt-xl, picogpt, nanogpt-cpu, gpt2, microgpt."),
     badTime("0s"), badTime("-1m"), badTime("now"),
     BadCase(

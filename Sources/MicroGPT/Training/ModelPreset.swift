@@ -47,6 +47,7 @@ public struct ModelPreset: Sendable, Equatable {
   public static let all: [ModelPreset] = [
     //      name          family    L   H     C     T   B  steps      V
     preset("tiny", .modern, 2, 2, 64, 32, 16, 1000, 65),
+    preset("mini", .modern, 4, 4, 64, 128, 16, 2000, 1024),
     preset("micro", .modern, 4, 4, 128, 64, 12, 2000, 65),
     preset("small", .modern, 6, 8, 256, 256, 16, 4000, 4096),
     preset("medium", .modern, 8, 8, 512, 256, 16, 8000, 4096),

@@ -11,13 +11,17 @@ extension TrainOptions {
 }
 
 extension TrainSetup {
-  /// The size that suits; measures the machine for a tenth of a second if there is a time to keep.
+  /// The size that suits; measures the peak for a twentieth of a second if there is a time to
+  /// keep.
   static func size(
     _ asked: TrainOptions, _ byteCount: Int, _ documents: DocumentLengths?,
     _ tokenizer: any TextTokenizer, _ compute: Compute
   ) throws -> SizeChoice {
     let available = asked.force || asked.plan ? nil : MemorySupply().byteCount
-    let speed = asked.time == nil ? nil : MachineSpeed(compute)
+    // The peak alone: measuring the memory would take a buffer of hundreds of megabytes.
+    let speed =
+      asked.time == nil
+      ? nil : MachineSpeed(flops: compute.measurePeakFlops(), bytesPerSecond: 0)
     func model(_ preset: ModelPreset) -> ModelConfiguration {
       preset.configuration(vocabularySize: tokenizer.vocabularySize)
     }

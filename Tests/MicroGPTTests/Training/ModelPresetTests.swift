@@ -6,6 +6,7 @@ import Testing
 @Suite struct ModelPresetTests {
   /// Layers, heads, width, context, batch.
   private static let sizes: [(name: String, family: ModelFamily, sizes: [Int])] = [
+    ("tiny", .modern, [2, 2, 64, 32, 16]), ("mini", .modern, [4, 4, 64, 128, 16]),
     ("micro", .modern, [4, 4, 128, 64, 12]), ("small", .modern, [6, 8, 256, 256, 16]),
     ("medium", .modern, [8, 8, 512, 256, 16]), ("large", .modern, [12, 12, 768, 512, 8]),
     ("xl", .modern, [16, 16, 1024, 512, 4]), ("xxl", .modern, [24, 16, 1536, 512, 2]),
