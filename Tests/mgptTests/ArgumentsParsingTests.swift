@@ -20,8 +20,9 @@ import Testing
       --tie-head on --dropout 0.1 --steps 2e3 --time 2m --batch-size 12 --grad-accum 4 \
       --optimizer adamw --lr 3e-3 --min-lr 0 --warmup 0 --schedule wsd --patience 5 \
       --weight-decay 0.01 --optimizer-state bf16 --adamw-lr 1e-3 --momentum 0.9 \
-      --grad-clip-value 2 --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 --eval-every 100 \
-      --save-every 0 --max-temp 75 --log-every 10 --sample-tokens 0 --plan --profile --json --quiet
+      --grad-clip-value 2 --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 \
+      --eval-every 100 --save-every 0 --max-temp 75 --log-every 10 --sample-tokens 0 --plan \
+      --profile --json --quiet
       """
     var expected = TrainOptions()
     expected.data = "a.txt"

@@ -16,8 +16,8 @@ public struct SizeChoice: Sendable, Equatable {
   ///
   /// A small model that has seen its text some times beats a large one that has not finished.
   static let ladder: [(name: String, leastByteCount: Int)] = [
-    ("tiny", 0), ("mini", 30_000), ("micro", 30_000), ("small", 8_000_000), ("medium", 100_000_000),
-    ("large", 1_000_000_000),
+    ("tiny", 0), ("mini", 30_000), ("micro", 30_000), ("small", 8_000_000),
+    ("medium", 100_000_000), ("large", 1_000_000_000),
   ]
 
   /// Without a time to keep nothing larger is chosen: it would take hours.
