@@ -26,10 +26,10 @@ public struct SizeChoice: Sendable, Equatable {
   /// Tokens that a model sees per weight within its time, at least; the next smaller one learns
   /// more otherwise.
   ///
-  /// On WikiText-2, byte pairs of 1024, bits per byte: after 10 s 2.02 with 2 layers of width 64 and
-  /// 7.7 tokens per weight, 2.17 with 4 layers and 2.7; after 28 s 1.851 and 1.869, the second with
-  /// 7.7 tokens per weight, and 2.04 with 4 layers of width 128 and 0.7 (tools/bench/README.md,
-  /// section 11).
+  /// Bits per byte on WikiText-2, byte pairs of 1024: after 10 s 2.02 with 2 layers of width 64
+  /// and 7.7 tokens per weight, 2.17 with 4 layers and 2.7; after 28 s 1.851 and 1.869, the second
+  /// with 7.7 tokens per weight, and 2.04 with 4 layers of width 128 and 0.7
+  /// (tools/bench/README.md, section 11).
   static let leastTokensPerWeight = 8.0
 
   /// Tokens of the longest line of a list.
