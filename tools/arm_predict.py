@@ -34,8 +34,8 @@ ASSUMPTIONS = {
     "vocabulary": (65, "", "tokens, as `mgpt bench` has it; `gpt2` below too"),
 }
 VALUE = {name: entry[0] for name, entry in ASSUMPTIONS.items()}
-PRESET = re.compile(r'preset\("([\w-]+)", \.(\w+), ([\d, ]+)\)')
-RECIPE = "Sources/MicroGPT/Training/Recipe.swift"
+PRESET = re.compile(r'preset\("([\w-]+)", \.(\w+), ([\d, ]+)(?:, \.\w+)?\)')
+PRESETS = "Sources/MicroGPT/Training/ModelPreset.swift"
 # Lanes of a counted instruction: multiply-adds of FMLA, products of SDOT; elements of the others.
 FMLA_LANES, SDOT_LANES = 4, 16
 BYTES = {"float32": 4.0, "int8": 1.0, "int4": 0.5625}
@@ -55,8 +55,8 @@ class Shape:
 
     @property
     def layer_weights(self):
-        """Weights of the matrices of a layer: q, k, v, output; up and down of 4C."""
-        return 12 * self.width**2
+        """Weights of the matrices of a layer: q, k, v, output; up and down of 4C, picogpt's of 2C."""
+        return (8 if self.family == "picogpt" else 12) * self.width**2
 
     @property
     def weights(self):
@@ -66,7 +66,7 @@ class Shape:
 
 def presets(root):
     """The presets of the program, from its source, and the shape of `mgpt bench generate`."""
-    text = (root / RECIPE).read_text(encoding="utf-8")
+    text = (root / PRESETS).read_text(encoding="utf-8")
     shapes = [
         Shape(name, family, *(int(n) for n in numbers.split(",")[:5]))
         for name, family, numbers in PRESET.findall(text)]
@@ -235,7 +235,7 @@ def self_test(root):
     faults = []
     names = [shape.name for shape in presets(root)]
     if not {"tiny", "micro", "small", "gpt2"} <= set(names):
-        faults.append(f"presets in {RECIPE}: found {names}, expected tiny, micro, small and gpt2.")
+        faults.append(f"presets in {PRESETS}: found {names}, expected tiny, micro, small and gpt2.")
     machine = Machine({"gemm_block_f32": (12.0, 24)})
     seconds = machine.product(8 * 2.4e9 * 4, "gemm_block_f32", FMLA_LANES)
     expected = 1 / (VALUE["scaling"] * VALUE["blocking"])

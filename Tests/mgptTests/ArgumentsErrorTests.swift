@@ -24,11 +24,11 @@ import Testing
     Case(
       "unknown command", ["frobnicate"],
       #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, presets, bench, completions or help. See mgpt --help"),
     Case(
       "empty command", [""],
       #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, presets, bench, completions or help. See mgpt --help"),
     Case(
       "option before a command", ["--data", "x"],
       #"mgpt: no command given. Found "--data" first, expected train, eval, quantize or tokenizer. See mgpt --help"#
@@ -43,7 +43,7 @@ import Testing
     Case(
       "unknown help topic", ["help", "trian"],
       #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
-        + "eval, inspect, quantize, dequantize, tokenizer, bench, completions or help. "
+        + "eval, inspect, quantize, dequantize, tokenizer, presets, bench, completions or help. "
         + "Example: mgpt help train"),
     Case(
       "no shell", ["completions"],
@@ -192,6 +192,8 @@ import Testing
     badInterval("10min"), badInterval("0m"), badInterval("-5s"), badInterval("1.5h"),
     badInterval("m"), badInterval("10 m"), badInterval("10M"), badInterval("1000001s"),
     badInterval("-1"), badInterval("2.5"), badInterval("1e10"), badInterval("never"),
+    badTime("0s"), badTime("-5m"), badTime("30"), badTime("soon"), badTime(""), badTime("1.5h"),
+    badTime("h"), badTime("1000001s"),
     bad("--data", "", "the path of a file", "--data data/names.txt"),
     bad("--preset", "", "the name of a preset", "--preset small"),
     Case(
@@ -241,6 +243,10 @@ import Testing
       "--save-every", value,
       "a whole number of steps from 0 to 1000000000, or a time such as 90s, 10m or 2h",
       "--save-every 10m")
+  }
+
+  private static func badTime(_ value: String) -> Case {
+    bad("--time", value, "a time such as 90s, 30m or 2h", "--time 30m")
   }
 
   private static func bad(

@@ -22,6 +22,7 @@ import Testing
         quantize                Make a model small and fast: weights in 8 or 4 bits
         dequantize              Write a quantised model with weights in float32
         tokenizer               Train, use and convert byte-pair tokenizers
+        presets                 List the named sizes: weights, memory, predicted speed
         bench                   Measure speed against the peak of this machine
         completions             Print a completion script for bash, zsh or fish
         help                    Explain a command

@@ -17,11 +17,12 @@ import Testing
       train --data a.txt --layout documents --tokenizer byte --val-fraction 0.2 --out r/x --force \
       --family llama --preset small --layers 2 --heads 6 --kv-heads 3 --embed-dim 96 \
       --hidden-dim 256 --context 32 --activation gelu --qk-norm off --logit-soft-cap 0 \
-      --tie-head on --dropout 0.1 --steps 2e3 --batch-size 12 --grad-accum 4 --optimizer adamw \
-      --lr 3e-3 --min-lr 0 --warmup 0 --schedule wsd --patience 5 --weight-decay 0.01 \
-      --optimizer-state bf16 --adamw-lr 1e-3 --momentum 0.9 --grad-clip-value 2 \
-      --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 --eval-every 100 \
-      --save-every 0 --max-temp 75 --log-every 10 --sample-tokens 0 --plan --profile --json --quiet
+      --tie-head on --dropout 0.1 --steps 2e3 --time 2m --batch-size 12 --grad-accum 4 \
+      --optimizer adamw --lr 3e-3 --min-lr 0 --warmup 0 --schedule wsd --patience 5 \
+      --weight-decay 0.01 --optimizer-state bf16 --adamw-lr 1e-3 --momentum 0.9 \
+      --grad-clip-value 2 --beta1 0.8 --beta2 0.95 --grad-clip 0.5 --seed 7 --threads 2 \
+      --eval-every 100 --save-every 0 --max-temp 75 --log-every 10 --sample-tokens 0 --plan \
+      --profile --json --quiet
       """
     var expected = TrainOptions()
     expected.data = "a.txt"
@@ -44,6 +45,7 @@ import Testing
     expected.tieHead = true
     expected.dropout = 0.1
     expected.steps = 2000
+    expected.time = 120
     expected.batchSize = 12
     expected.gradAccum = 4
     expected.optimizer = .adamw
@@ -195,6 +197,9 @@ import Testing
     #expect(
       try parse("demo --seconds 5 --seed 2 --threads 1")
         == .demo(DemoOptions(seconds: 5, seed: 2, threads: 1)))
+    #expect(
+      try parse("presets --vocab-size 7 --json --threads 1")
+        == .presets(PresetsOptions(vocabSize: 7, json: true, threads: 1)))
     #expect(try parse("--version") == .version)
   }
 

@@ -33,6 +33,13 @@ struct BadCase: CustomTestStringConvertible, Sendable {
 }
 
 @Suite struct EndToEndBadInputTests {
+  private static func badTime(_ value: String) -> BadCase {
+    BadCase(
+      "--time \(value)", 64,
+      " train: bad value for --time. Found \"\(value)\", expected a time such as 90s, 30m or 2h. "
+        + "Example: --time 30m")
+  }
+
   private static let texts: [BadCase] = [
     BadCase(
       "train --data empty.txt", 65,
@@ -113,8 +120,10 @@ struct BadCase: CustomTestStringConvertible, Sendable {
         + "Example: --threads 4"),
     BadCase(
       "--preset huge", 78,
-      ": unknown --preset. Found \"huge\", expected one of: tiny, micro, small, medium, large, xl, "
-        + "xxl, nanogpt-cpu, gpt2, microgpt."),
+      ": unknown --preset. Found \"huge\", expected one of: tiny, mini, micro, small, medium, large, "
+        + "xl, xxl, names, randygpt-xs, randygpt-s, randygpt-ds, randygpt-m, randygpt-l, randygpt-deep, "
+        + "randygpt-xl, picogpt, nanogpt-cpu, gpt2, microgpt."),
+    badTime("0s"), badTime("-1m"), badTime("now"),
     BadCase(
       "--lr 1e-3 --min-lr 2e-3", 78,
       ": --min-lr is out of range. Found 0.002, expected at most --lr 0.001."),

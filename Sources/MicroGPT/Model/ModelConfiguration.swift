@@ -155,7 +155,8 @@ public enum ConfigurationError: UserFacingError, Equatable {
   case keyValueHeads(heads: Int, keyValueHeads: Int)
   case oddHeadWidth(width: Int, heads: Int)
   case contradiction(String)
-  case unknownName(kind: String, found: String, expected: [String])
+  /// `nearest`: what was probably meant.
+  case unknownName(kind: String, found: String, expected: [String], nearest: String? = nil)
   case missingKey(String)
 
   /// The code the process exits with.
@@ -177,9 +178,10 @@ public enum ConfigurationError: UserFacingError, Equatable {
       return "rotary positions need an even head width. Found --embed-dim \(width) / --heads "
         + "\(heads) = \(width / heads). Use an --embed-dim that is a multiple of \(2 * heads)."
     case .contradiction(let text): return text
-    case .unknownName(let kind, let found, let expected):
+    case .unknownName(let kind, let found, let expected, let nearest):
       return "unknown \(kind). Found \"\(found)\", expected one of: "
         + expected.joined(separator: ", ") + "."
+        + (nearest.map { " Did you mean \($0)?" } ?? "")
     case .missingKey(let key):
       return "the model's configuration lacks \"\(key)\". The file was not written by mgpt."
     }

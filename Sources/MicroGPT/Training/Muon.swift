@@ -94,7 +94,12 @@ final class Muon: Optimizer {
 
   /// 5 for the momentum of each weight, and the products, triangles counted half (muon.c).
   var flops: Double {
-    matrices.reduce(others.flops + 5 * Double(layout.elementCount)) {
+    others.flops + 5 * Double(layout.elementCount) + Muon.productFlops(matrices)
+  }
+
+  /// Of these, the matrix products.
+  static func productFlops(_ matrices: [mg_muon_matrix]) -> Double {
+    matrices.reduce(0) {
       let (short, long) = (Double(min($1.rows, $1.columns)), Double(max($1.rows, $1.columns)))
       return $0 + 2 * short * short * (8.5 * short + 1.5 * long)
     }

@@ -1,62 +1,5 @@
-// What a run does when nobody says otherwise: sizes that fit the text, and the family's recipe.
-
-/// The named sizes: layers, heads, width, context, batch.
-public struct ModelPreset: Sendable, Equatable {
-  /// What `--preset` calls it.
-  public let name: String
-  /// The family it configures.
-  public let family: ModelFamily
-  /// L: blocks.
-  public let layers: Int
-  /// H: query heads.
-  public let heads: Int
-  /// C: width of the residual stream.
-  public let width: Int
-  /// T: tokens per sequence.
-  public let context: Int
-  /// B: sequences per forward and backward.
-  public let batchSize: Int
-  /// Optimizer steps of a run.
-  public let steps: Int
-
-  /// All presets, smallest first within a row.
-  public static let all: [ModelPreset] = [
-    preset("tiny", .modern, 2, 2, 64, 32, 16, 1000),
-    preset("micro", .modern, 4, 4, 128, 64, 12, 2000),
-    preset("small", .modern, 6, 8, 256, 256, 16, 4000),
-    preset("medium", .modern, 8, 8, 512, 256, 16, 8000),
-    preset("large", .modern, 12, 12, 768, 512, 8, 20000),
-    preset("xl", .modern, 16, 16, 1024, 512, 4, 40000),
-    preset("xxl", .modern, 24, 16, 1536, 512, 2, 80000),
-    preset("nanogpt-cpu", .gpt2, 4, 4, 128, 64, 12, 2000),
-    preset("gpt2", .gpt2, 12, 12, 768, 1024, 1, 20000),
-    preset("microgpt", .microgpt, 1, 4, 16, 16, 1, 1000),
-  ]
-
-  /// The preset of that name.
-  public static func named(_ name: String) throws(ConfigurationError) -> ModelPreset {
-    guard let preset = all.first(where: { $0.name == name }) else {
-      throw .unknownName(kind: "--preset", found: name, expected: all.map(\.name))
-    }
-    return preset
-  }
-
-  /// The preset for a text of `tokenCount` tokens: about one weight per token and more, because a
-  /// small model that has seen its text some times beats a large one that has not finished.
-  public static func suggested(tokenCount: Int) -> ModelPreset {
-    let name = tokenCount < 30_000 ? "tiny" : tokenCount < 8_000_000 ? "micro" : "small"
-    return all.first { $0.name == name } ?? all[0]
-  }
-
-  private static func preset(
-    _ name: String, _ family: ModelFamily, _ layers: Int, _ heads: Int, _ width: Int,
-    _ context: Int, _ batchSize: Int, _ steps: Int
-  ) -> ModelPreset {
-    ModelPreset(
-      name: name, family: family, layers: layers, heads: heads, width: width, context: context,
-      batchSize: batchSize, steps: steps)
-  }
-}
+// What a run does when nobody says otherwise: the recipe of a family, or of a preset that has its
+// own. Sizes: ModelPreset.swift; which of them: SizeChoice.swift.
 
 /// The training defaults of a family.
 public struct Recipe: Sendable, Equatable {
@@ -79,6 +22,8 @@ public struct Recipe: Sendable, Equatable {
   public var muon = MuonConfiguration()
   /// `plateau`: evaluations without improvement before the rate is halved.
   public var patience = 3
+  /// Probability that an element is zeroed in training.
+  public var dropout = 0.0
 
   /// The recipe of `family`, with another update rule than its own if one is given.
   public init(_ family: ModelFamily, optimizer: OptimizerKind? = nil) {
@@ -98,8 +43,29 @@ public struct Recipe: Sendable, Equatable {
     if self.optimizer == .muon { adamW.weightDecay = 0.02 }
   }
 
+  /// The recipe of `preset`: that of its family, but for what the preset says itself.
+  ///
+  /// Another family or another update rule than the preset's has its own rates.
+  public init(_ preset: ModelPreset, family: ModelFamily, optimizer: OptimizerKind? = nil) {
+    self.init(family, optimizer: optimizer)
+    guard family == preset.family, optimizer ?? self.optimizer == Recipe(family).optimizer else {
+      return
+    }
+    let own = preset.training
+    dropout = own.dropout
+    learningRate = own.learningRate ?? learningRate
+    schedule = own.schedule ?? schedule
+    patience = own.patience ?? patience
+    adamW.weightDecay = own.weightDecay ?? adamW.weightDecay
+  }
+
   /// Warm-up steps of a run: a twentieth of it, 100 at most.
   public static func warmupSteps(of steps: Int) -> Int { min(100, steps / 20) }
-  /// Steps between evaluations: four in a run.
-  public static func evaluateEvery(of steps: Int) -> Int { max(1, (steps + 3) / 4) }
+  /// Steps between evaluations: four in a run; with `plateau` so many that all halvings fit into
+  /// the part of the run in which the rate is constant.
+  public static func evaluateEvery(of steps: Int, _ schedule: LearningRateSchedule) -> Int {
+    if schedule.kind != .plateau { return max(1, (steps + 3) / 4) }
+    let halvings = Double((LearningRateSchedule.maximumHalvings + 1) * schedule.patience)
+    return max(1, Int(Double(steps) * (1 - LearningRateSchedule.decayFraction) / halvings))
+  }
 }

@@ -34,6 +34,8 @@ public struct RunOptions: Sendable, Equatable {
   public var saveEvery = SaveInterval.steps(0)
   /// The run pauses above this temperature of the processor; nil for never.
   public var maximumCelsius: Double?
+  /// Seconds after which the run is evaluated, saved and ended, however many steps are left.
+  public var timeLimit: Double?
   /// Tokens of the sample at each evaluation; 0 for none.
   public var sampleTokens = 0
   /// The checkpoint that is always the newest.
@@ -113,6 +115,10 @@ public final class TrainingRun {
     // A run that was stopped between a step and its evaluation makes up for it.
     if trainer.step > 0 && isEvaluationDue { try evaluate(observer) }
     while trainer.step < trainer.configuration.steps && !observer.shouldStop {
+      if isTimeUp(since: start) {
+        if progress.evaluatedStep != trainer.step { try evaluate(observer) }
+        break
+      }
       try coolDown(observer)
       if observer.shouldStop { break }
       try step(since: start, observer)
@@ -126,6 +132,10 @@ public final class TrainingRun {
     if lastSaved != trainer.step { try save() }
     let isComplete = trainer.step >= trainer.configuration.steps && !isEvaluationDue
     return isComplete ? .finished : .stopped
+  }
+
+  private func isTimeUp(since start: Double) -> Bool {
+    options.timeLimit.map { clock.now() - start >= $0 } ?? false
   }
 
   private var isEvaluationDue: Bool {

@@ -20,7 +20,9 @@ struct DemoOptions: ThreadedOptions, SeededOptions {
       OptionSection(
         "Options",
         [
-          .value("seconds", "N", .integer(1...86400), into: \.seconds, help: "Time for training"),
+          .value(
+            "seconds", "N", .integer(1...86400), into: \.seconds,
+            help: "Time for training: of the names, and of a longer text if there is one"),
           .seed(default: "1"),
           .threads,
         ])

@@ -5,9 +5,16 @@ extension TrainOptions {
   static var optimisationOptions: [Option<TrainOptions>] {
     [
       .value(
-        "steps", "N", .integer(1...1_000_000_000), into: \.steps, default: "by preset",
+        "steps", "N", .integer(1...1_000_000_000), into: \.steps,
+        default: "by --time or preset",
         example: "2000", help: "Optimizer steps of the whole run, the resumed part included"
       ).named(older: ["iters"], suggestedFor: ["n-iters", "max-iters", "max-steps", "iterations"]),
+      .value(
+        "time", "TIME", .duration, into: \.time, default: "none", example: "30m",
+        help:
+          "End after that long (90s, 30m, 2h). Size and steps are chosen to fit; how many steps, "
+          + "a measurement decides"
+      ).named(suggestedFor: ["budget", "max-time", "time-limit", "duration"]),
       .value(
         "batch-size", "N", .integer(1...65536), into: \.batchSize, default: "by preset",
         example: "12", help: "Sequences per forward pass"

@@ -58,6 +58,8 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
 
   // Optimisation
   var steps: Int?
+  /// Seconds that the run may take.
+  var time: Int?
   /// Sequences per forward pass.
   var batchSize: Int?
   /// Forward passes per step.
@@ -137,7 +139,9 @@ extension TrainOptions {
         "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
         help: "Text as one stream, or a document per line"),
       .value(
-        "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer, default: "char", example: "byte",
+        "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer,
+        default: "by the text where the size is, else char",
+        example: "byte",
         help: "Unit of a token: char, byte, bpe (learned from the text), or a file such as "
           + "tokenizer.json"),
       .value(
@@ -172,8 +176,8 @@ extension TrainOptions {
       ).named(suggestedFor: ["model", "arch", "model-type"]),
       .value(
         "preset", "NAME", .name("the name of a preset"), into: \.preset,
-        default: "sizes that fit the data and the machine", example: "small",
-        help: "Set of sizes"
+        default: "sizes that fit the data, the time and the machine",
+        example: "small", help: "Set of sizes, one of those that mgpt presets lists"
       ).named(suggestedFor: ["size", "config"]),
       size(
         "layers", 1024, into: \.layers, example: "4", help: "Transformer blocks",

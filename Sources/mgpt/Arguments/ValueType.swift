@@ -56,16 +56,28 @@ extension ValueType where Value == SaveInterval {
         }
       },
       parse: { text in
-        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
-        if let unit = text.last.flatMap({ units[$0] }) {
-          guard let count = Int(text.dropLast()), (1...1_000_000).contains(count) else {
-            return nil
-          }
-          return .seconds(count * unit)
-        }
+        if let count = seconds(text) { return .seconds(count) }
         return ValueType<Int>.integer(0...1_000_000_000).parse(text).map { .steps($0) }
       })
   }
+}
+
+extension ValueType where Value == Int {
+  /// A time in seconds, minutes or hours, with its unit.
+  static var duration: ValueType {
+    ValueType(
+      expectation: "a time such as 90s, 30m or 2h", completion: .text, format: { "\($0)s" },
+      parse: { seconds($0) })
+  }
+}
+
+/// The seconds of 90s, 10m or 2h; nil without a unit, for nothing, or beyond a million units.
+private func seconds(_ text: String) -> Int? {
+  let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600]
+  guard let unit = text.last.flatMap({ units[$0] }), let count = Int(text.dropLast()),
+    (1...1_000_000).contains(count)
+  else { return nil }
+  return count * unit
 }
 
 /// One end of a range of real numbers.

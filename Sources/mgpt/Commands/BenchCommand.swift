@@ -156,7 +156,7 @@ extension BenchOptions {
   /// The model and batch asked for; the defaults are the preset's, or those of the small GPT-2 that
   /// comparisons use.
   func trainingBenchmark() throws(ConfigurationError) -> TrainingBenchmark {
-    let preset = try ModelPreset.named(preset ?? "nanogpt-cpu")
+    let preset = try findPreset(preset ?? "nanogpt-cpu")
     let family = family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
     var benchmark = TrainingBenchmark(
       configuration: family.configuration(

@@ -1,4 +1,5 @@
-// `mgpt demo`: a model of given names, from nothing, in a minute.
+// `mgpt demo`: a model of given names, from nothing, in a minute, and another minute on a longer
+// text if there is one (DemoText.swift).
 
 import MicroGPT
 
@@ -10,24 +11,30 @@ import MicroGPT
   import Darwin
 #endif
 
-/// Trains on names and prints new ones; returns the code to exit with.
+/// Trains on names and prints new ones, then on a longer text; returns the code to exit with.
 func runDemo(_ asked: DemoOptions) throws -> Int32 {
   let path = try namesPath()
   let folder = try demoFolder()
+  var train = demoRun(of: path, in: folder, asked)
+  train.preset = "names"
+  let code = try runTrain(train)
+  if code != 0 { return code }
+  try printNames(folder + "/best.safetensors", trainedOn: path, asked)
+  guard let text = longerText(beside: path) else { return 0 }
+  return try runTextDemo(text, in: folder + "-text", asked)
+}
+
+/// What both parts ask for: a run that may be repeated and takes the time of the demo.
+func demoRun(of path: String, in folder: String, _ asked: DemoOptions) -> TrainOptions {
   var train = TrainOptions()
   train.data = path
   train.out = folder
-  train.force = true  // a demo may be run again
+  train.force = true
   train.threads = asked.threads
   train.seed = asked.seed
-  (train.layers, train.heads, train.embedDim, train.context) = (4, 4, 64, 16)
-  train.batchSize = 64
   train.sampleTokens = 0
-  train.steps = try affordableSteps(train, seconds: Double(asked.seconds))
-  train.evalEvery = ((train.steps ?? 1) + 2) / 3
-  let code = try runTrain(train)
-  if code != 0 { return code }
-  return try printNames(folder + "/best.safetensors", trainedOn: path, asked)
+  train.time = asked.seconds
+  return train
 }
 
 /// `runs/demo`, or where the current folder can't be written to a folder for temporary files.
@@ -61,32 +68,9 @@ private func namesPath() throws -> String {
       + "mgpt train --data FILE")
 }
 
-/// The steps that fit into `seconds`, from the measured time of a few: of ten, or on a very slow
-/// machine of as many as a tenth of the time has room for.
-private func affordableSteps(_ train: TrainOptions, seconds: Double) throws -> Int {
-  var trial = train
-  trial.steps = 100
-  let compute = try makeCompute(threads: train.threads)
-  let setup = try TrainSetup(trial, compute: compute)
-  let trainer = try Trainer(
-    model: setup.makeModel(), configuration: setup.configuration, training: setup.corpus.training,
-    compute: compute)
-  // The first one touches all memory.
-  _ = try trainer.runStep()
-  let start = SystemInfo.seconds
-  var (count, elapsed) = (0, 0.0)
-  repeat {
-    _ = try trainer.runStep()
-    count += 1
-    elapsed = max(SystemInfo.seconds - start, 1e-6)
-  } while count < 10 && elapsed < 0.1 * seconds
-  // A fifth is left for evaluations and for a machine that becomes busier.
-  return min(max(Int(0.8 * seconds * Double(count) / elapsed) / 10 * 10, 10), 10_000)
-}
-
 private func printNames(
   _ model: String, trainedOn path: String, _ asked: DemoOptions
-) throws -> Int32 {
+) throws {
   let saved = try ModelFile(path: model)
   let known = Set(
     String(decoding: try readFile(path), as: UTF8.self).split(separator: "\n").map(String.init))
@@ -119,5 +103,4 @@ private func printNames(
     "\(old.count) of these \(names.count) are in the data it learned from, \(path) "
       + "(\(known.count) names).\nMore: mgpt generate --model \(quotedIfNeeded(model)) "
       + "--num-samples 20\n")
-  return 0
 }

@@ -67,3 +67,20 @@ func makeWritableFolder(_ folder: String, for file: String) throws(FileError) {
   try makeFolder(folder)
   if access(folder, W_OK | X_OK) != 0 { throw .notCreatable(path: file, code: errno) }
 }
+
+/// Names and sizes of the files in `folder`, in no order; empty if it can't be read.
+func filesOfFolder(_ folder: String) -> [(name: String, byteCount: Int)] {
+  guard let stream = opendir(folder) else { return [] }
+  defer { closedir(stream) }
+  var files: [(name: String, byteCount: Int)] = []
+  while let entry = readdir(stream) {
+    let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
+    let start = (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self)
+    let name = String(cString: start)
+    var status = stat()
+    if stat(folder + "/" + name, &status) == 0 && status.st_mode & S_IFMT == S_IFREG {
+      files.append((name, Int(status.st_size)))
+    }
+  }
+  return files
+}

@@ -64,7 +64,7 @@ extension TrainSetup {
     let sizes = "\(c.layerCount) layers, \(c.headCount) heads, width \(c.modelWidth)"
     let hasPresetSizes =
       try asked.preset.map { name throws(ConfigurationError) in
-        let preset = try ModelPreset.named(name)
+        let preset = try findPreset(name)
         return (preset.layers, preset.heads, preset.width)
           == (c.layerCount, c.headCount, c.modelWidth)
       } ?? true

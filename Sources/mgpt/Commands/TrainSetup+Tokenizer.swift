@@ -3,7 +3,8 @@
 import MicroGPT
 
 extension TrainSetup {
-  /// Makes or reads what `--tokenizer` and `--bpe` say.
+  /// Makes or reads what `--tokenizer` and `--bpe` say; what suits the text where it also decides
+  /// the size, otherwise characters.
   ///
   /// Documents need a token that ends them: a file that has none gets `<|endoftext|>` behind its
   /// ids.
@@ -23,6 +24,13 @@ extension TrainSetup {
       return try makeTokenizer(
         kind, for: text, layout: layout, path: path, vocabularySize: asked.bpe)
     case nil:
+      if asked.bpe == nil && asked.choosesSize,
+        SizeChoice.tokenizer(byteCount: text.count, layout: layout) == .bpe,
+        // A text that repeats itself has too few pairs.
+        let pairs = try? makeTokenizer(.bpe, for: text, layout: layout, path: path)
+      {
+        return pairs
+      }
       return try makeTokenizer(
         asked.bpe == nil ? .character : .bpe, for: text, layout: layout, path: path,
         vocabularySize: asked.bpe)

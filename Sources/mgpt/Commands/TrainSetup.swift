@@ -51,12 +51,11 @@ extension TrainSetup {
     let text = try readFile(path)
     let layout = Self.layout(asked.layout, text)
     tokenizer = try Self.tokenizer(asked, text, layout, path)
-    let preset =
-      try asked.preset.map { name throws(ConfigurationError) in try ModelPreset.named(name) }
-      ?? ModelPreset.suggested(tokenCount: text.count)
+    let longest = layout == .documents ? DocumentLengths(text, tokenizer) : nil
+    let choice = try Self.size(asked, text.count, longest, tokenizer, compute)
+    let preset = try asked.preset.map(findPreset) ?? choice.preset
     let family =
       asked.family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
-    let longest = layout == .documents ? DocumentLengths(text, tokenizer) : nil
     architecture = try Self.model(asked, preset, family, tokenizer, longest)
     let context = architecture.contextLength
     corpus = try Corpus(
@@ -67,13 +66,10 @@ extension TrainSetup {
       architecture, configuration, tokenCount: corpus.tokenCount, asked, compute)
     (folder, options) = Self.places(asked, dataPath: path)
     if !asked.plan { try Self.refuseUsed(folder, options, force: asked.force) }
-    if asked.preset == nil && asked.layers == nil && asked.embedDim == nil {
-      notes.append(
-        "size \(preset.name), for \(Format.bytes(text.count)) of text; choose another with "
-          + "--preset or --layers, --heads, --embed-dim, --context")
-    }
+    if asked.choosesSize { notes.append(Self.words(choice, text.count, tokenizer, asked)) }
     if let longest, let note = longest.note(context: context) { notes.append(note) }
     finish(asked)
+    try fitSteps(asked, compute)
   }
 
   private static func layout(_ choice: LayoutChoice?, _ text: [UInt8]) -> CorpusLayout {
@@ -103,17 +99,18 @@ extension TrainSetup {
     c.logitSoftCap = asked.logitSoftCap ?? c.logitSoftCap
     c.tiedHead = asked.tieHead ?? c.tiedHead
     if !c.tiedHead { c.embeddingScale = 1 }
-    c.dropout = asked.dropout ?? c.dropout
+    c.dropout = asked.dropout ?? Recipe(preset, family: family).dropout
     try recursion(asked, &c)
     try c.validate()
     return c
   }
 
-  private static func recipe(
+  static func recipe(
     _ asked: TrainOptions, _ preset: ModelPreset, _ family: ModelFamily, context: Int
   ) throws -> TrainingConfiguration {
     let recipe = Recipe(
-      family, optimizer: asked.optimizer.flatMap { OptimizerKind(rawValue: $0.rawValue) })
+      preset, family: family,
+      optimizer: asked.optimizer.flatMap { OptimizerKind(rawValue: $0.rawValue) })
     try refuseForeign(asked, recipe.optimizer)
     let steps = asked.steps ?? preset.steps
     let maximum = asked.learningRate ?? recipe.learningRate
@@ -194,9 +191,11 @@ extension TrainSetup {
   mutating func finish(_ asked: TrainOptions, saved: RunProgress? = nil) {
     let steps = configuration.steps
     options.evaluateEvery =
-      asked.evalEvery ?? saved?.evaluateEvery ?? Recipe.evaluateEvery(of: steps)
+      asked.evalEvery ?? saved?.evaluateEvery
+      ?? Recipe.evaluateEvery(of: steps, configuration.schedule)
     options.saveEvery = asked.saveEvery ?? saved?.saveEvery ?? .steps(0)
     options.maximumCelsius = asked.maxTemp
+    options.timeLimit = asked.time.map(Double.init)
     options.sampleTokens = asked.sampleTokens
     logEvery = asked.logEvery ?? max(1, steps / 200)
   }

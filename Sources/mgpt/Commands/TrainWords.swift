@@ -88,7 +88,9 @@ struct TrainWords {
   func conclusion(_ end: TrainingRun.End, _ run: TrainingRun, _ trainer: Trainer) -> String {
     let options = setup.options
     if end == .stopped {
-      return "stopped after step \(trainer.step) and saved. Go on with: mgpt train --resume "
+      let isInTime = Signals.received == nil && options.timeLimit != nil
+      let why = isInTime ? "the time is up, " : ""
+      return why + "stopped after step \(trainer.step) and saved. Go on with: mgpt train --resume "
         + "\(quotedIfNeeded(options.lastPath))\n"
     }
     var lines: [String] = []

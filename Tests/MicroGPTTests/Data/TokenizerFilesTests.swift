@@ -83,6 +83,6 @@ import Testing
 
   @Test func suggestedSizes() {
     let sizes = [0, 500_000, 1_000_000, 1_500_000, 4_000_000, 1 << 40]
-    #expect(sizes.map(suggestedVocabularySize) == [512, 512, 1024, 2048, 4096, 4096])
+    #expect(sizes.map(suggestedVocabularySize) == [512, 1024, 2048, 4096, 4096, 4096])
   }
 }

@@ -57,6 +57,14 @@ import Testing
     }
   }
 
+  /// The bytes known from the configuration are those of the tensors in the file.
+  @Test(arguments: names, targets)
+  func sizesAreKnownBeforehand(_ name: String, _ target: QuantizationTarget) throws {
+    let made = try QuantizedCase(name, target)
+    let stored = made.quantized.file.entries.reduce(0) { $0 + $1.range.count }
+    #expect(target.byteCount(of: made.original.model.configuration) == stored)
+  }
+
   @Test func filesAreSmall() throws {
     for (target, bits) in [(QuantizationTarget.int8, 8.3), (.int8Block, 8.7), (.int4, 5.1)] {
       let made = try QuantizedCase("modern", target, width: 128)

@@ -101,6 +101,38 @@ private final class Watcher: TrainingObserver {
     }
   }
 
+  /// Evaluated, saved and ended by the clock; going on leaves no trace of that.
+  @Test func endsWhenTheTimeIsUp() throws {
+    let (folder, whole) = (try TemporaryFolder(), try Self.small("modern", .stream))
+    _ = try drive(whole, try TemporaryFolder(), Watcher())
+    let run = try Self.small("modern", .stream)
+    var now = 100.0
+    let watcher = Watcher()
+    watcher.onStep = { _ in now += 2 }
+    var options = options(run, folder)
+    options.timeLimit = 12
+    let course = try TrainingRun(
+      trainer: run.trainer, validation: run.corpus.validation, tokenizer: run.tokenizer,
+      layout: .stream, options: options, compute: run.compute,
+      clock: RunClock(now: { now }, sleep: { _ in }))
+    #expect(try course.run(watcher) == .stopped)
+    #expect(watcher.steps.map(\.step) == Array(1...6))
+    #expect(watcher.evaluations.map(\.step) == [3, 6])
+    #expect(folder.names == ["best.safetensors", "last.safetensors"])
+    let (trainer, end) = try resume(run, folder, threads: 1, Watcher())
+    #expect(end == .finished && TrainerState(trainer) == whole.state)
+    // Where none is due the last one is made all the same.
+    options.evaluateEvery = 0
+    let other = try Self.small("modern", .stream)
+    let seen = Watcher()
+    seen.onStep = { _ in now += 2 }
+    let cut = try TrainingRun(
+      trainer: other.trainer, validation: other.corpus.validation, tokenizer: other.tokenizer,
+      layout: .stream, options: options, compute: other.compute,
+      clock: RunClock(now: { now }, sleep: { _ in }))
+    #expect(try cut.run(seen) == .stopped && seen.evaluations.map(\.step) == [6])
+  }
+
   /// Killed between checkpoints: what was not saved is done again, to the same end.
   @Test func killedBetweenCheckpoints() throws {
     struct Kill: Error {}
