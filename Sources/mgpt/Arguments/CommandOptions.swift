@@ -45,6 +45,7 @@ enum Invocation: Equatable, Sendable {
   case quantize(QuantizeOptions)
   case dequantize(DequantizeOptions)
   case tokenizer(TokenizerOptions)
+  case data(DataOptions)
   case bench(BenchOptions)
   /// Print this text to standard output and exit with 0.
   case help(String)
@@ -59,7 +60,8 @@ var commandTypes: [any CommandOptions.Type] {
   [
     DemoOptions.self, TrainOptions.self, GenerateOptions.self, ChatOptions.self,
     EvalOptions.self, InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self,
-    TokenizerOptions.self, BenchOptions.self, CompletionsOptions.self, HelpOptions.self,
+    TokenizerOptions.self, DataOptions.self, BenchOptions.self, CompletionsOptions.self,
+    HelpOptions.self,
   ]
 }
 

@@ -4,18 +4,13 @@ import MicroGPT
 
 extension TrainSetup {
   /// Makes or reads what `--tokenizer` and `--bpe` say.
-  ///
-  /// Documents need a token that ends them: a file that has none gets `<|endoftext|>` behind its
-  /// ids.
   static func tokenizer(
     _ asked: TrainOptions, _ text: [UInt8], _ layout: CorpusLayout, _ path: String
   ) throws -> any TextTokenizer {
     switch asked.tokenizer {
     case .file(let file)?:
       if asked.bpe != nil { throw SetupError.twoTokenizers(found: file) }
-      let tokenizer = try readTokenizer(file)
-      if layout == .stream { return tokenizer }
-      return BytePairTokenizer(try tokenizer.vocabulary.withEndToken())
+      return try readTokenizer(file, for: layout)
     case .kind(let kind)?:
       if asked.bpe != nil && kind != .bpe {
         throw SetupError.twoTokenizers(found: kind.rawValue)

@@ -48,40 +48,32 @@ extension TrainSetup {
     guard let path = asked.data else {
       throw SetupError.missing(flag: "--data", why: "a new run needs a text to train on")
     }
-    let text = try readFile(path)
-    let layout = Self.layout(asked.layout, text)
-    tokenizer = try Self.tokenizer(asked, text, layout, path)
+    let data = try TrainData(asked, path: path)
+    tokenizer = data.tokenizer
     let preset =
       try asked.preset.map { name throws(ConfigurationError) in try ModelPreset.named(name) }
-      ?? ModelPreset.suggested(tokenCount: text.count)
+      ?? ModelPreset.suggested(tokenCount: data.byteCount)
     let family =
       asked.family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
-    let longest = layout == .documents ? DocumentLengths(text, tokenizer) : nil
+    let longest = data.lengths
     architecture = try Self.model(asked, preset, family, tokenizer, longest)
     let context = architecture.contextLength
-    corpus = try Corpus(
-      text: text, layout: layout, tokenizer: tokenizer, contextLength: context,
-      validationFraction: asked.validationFraction ?? 0.1, path: path)
+    corpus = try data.corpus(
+      contextLength: context, validationFraction: asked.validationFraction ?? 0.1,
+      crossesDocuments: asked.crossDocuments)
     configuration = try Self.recipe(asked, preset, family, context: context)
     estimate = try Self.estimate(
-      architecture, configuration, tokenCount: corpus.tokenCount, asked, compute)
+      architecture, configuration, tokenCount: data.residentTokenCount(corpus), asked, compute)
     (folder, options) = Self.places(asked, dataPath: path)
     if !asked.plan { try Self.refuseUsed(folder, options, force: asked.force) }
     if asked.preset == nil && asked.layers == nil && asked.embedDim == nil {
       notes.append(
-        "size \(preset.name), for \(Format.bytes(text.count)) of text; choose another with "
+        "size \(preset.name), for \(Format.bytes(data.byteCount)) of text; choose another with "
           + "--preset or --layers, --heads, --embed-dim, --context")
     }
     if let longest, let note = longest.note(context: context) { notes.append(note) }
+    notes += data.notes
     finish(asked)
-  }
-
-  private static func layout(_ choice: LayoutChoice?, _ text: [UInt8]) -> CorpusLayout {
-    switch choice {
-    case .stream?: .stream
-    case .documents?: .documents
-    case .auto?, nil: CorpusLayout.suggested(for: text)
-    }
   }
 
   private static func model(
