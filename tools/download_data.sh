@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the data sets that people train small models on, into data/downloaded or another folder:
+# Fetches data sets that people train small models on, into data/downloaded or another folder:
 #
 #   names            names.txt, 32 000 of them, one per line
 #   gutenberg        five novels, gutenberg-<number>.txt, without the text that Project Gutenberg
@@ -86,8 +86,8 @@ check() {
 
 is_there() { # FILE: whether it needs no download
     [ -e "$out/$1" ] || return 1
-    check "$1" "$out/$1" || fail 65 "$out/$1 is not what was downloaded. $fault. Remove it to fetch \
-it again, or its line of $out/SHA256SUMS to keep it."
+    check "$1" "$out/$1" || fail 65 "$out/$1 is not what was downloaded. $fault. Remove it to \
+fetch it again, or its line of $out/SHA256SUMS to keep it."
     [ -n "$(known "$1")$(recorded "$1")" ] || record "$1" "$(sum "$out/$1")"
     echo "$out/$1 is there"
 }
@@ -113,7 +113,8 @@ fetch() {
         wget --quiet --server-response --continue --tries=1 --timeout="$stall" \
             --output-document="$2" "$1" 2> "$2.log" || code=$?
     fi
-    why=$(grep -E 'curl: |^ *HTTP/|failed|rror' "$2.log" | tail -1 | sed 's/^curl: //; s/^ *//') || true
+    why=$(grep -E 'curl: |^ *HTTP/|failed|rror' "$2.log" | tail -1 \
+        | sed 's/^curl: //; s/^ *//') || true
     rm -f "$2.log"
     return $code
 }

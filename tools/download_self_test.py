@@ -2,8 +2,8 @@
 """Runs download_data.sh against a server of its own, which misbehaves as servers do.
 
 Made-up files with the headers and footers of the real ones; cut off, stalled, missing, redirected,
-resumed with and without ranges, changed behind one's back. Once with curl and once with wget, as far
-as they are there. No network.
+resumed with and without ranges, changed behind one's back. Once with curl and once with wget, as
+far as they are there. No network.
 
 Usage: tools/download_self_test.py
 Exit code 0 if all is well, 1 with one line per fault.

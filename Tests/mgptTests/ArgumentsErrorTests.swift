@@ -24,14 +24,14 @@ import Testing
     Case(
       "unknown command", ["frobnicate"],
       #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, data, bench, completions or help. See mgpt --help"),
     Case(
       "empty command", [""],
       #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, data, bench, completions or help. See mgpt --help"),
     Case(
       "option before a command", ["--data", "x"],
-      #"mgpt: no command given. Found "--data" first, expected train, eval, quantize or tokenizer. See mgpt --help"#
+      #"mgpt: no command given. Found "--data" first, expected train, eval, quantize, tokenizer or data. See mgpt --help"#
     ),
     Case(
       "unknown option before a command", ["--frobnicate", "train"],
@@ -43,7 +43,7 @@ import Testing
     Case(
       "unknown help topic", ["help", "trian"],
       #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
-        + "eval, inspect, quantize, dequantize, tokenizer, bench, completions or help. "
+        + "eval, inspect, quantize, dequantize, tokenizer, data, bench, completions or help. "
         + "Example: mgpt help train"),
     Case(
       "no shell", ["completions"],
@@ -192,7 +192,7 @@ import Testing
     badInterval("10min"), badInterval("0m"), badInterval("-5s"), badInterval("1.5h"),
     badInterval("m"), badInterval("10 m"), badInterval("10M"), badInterval("1000001s"),
     badInterval("-1"), badInterval("2.5"), badInterval("1e10"), badInterval("never"),
-    bad("--data", "", "the path of a file", "--data data/names.txt"),
+    bad("--data", "", "the path of a file or a folder", "--data data/names.txt"),
     bad("--preset", "", "the name of a preset", "--preset small"),
     Case(
       "control characters", ["train", "--heads", "1\n\u{1B}[31m\""],
