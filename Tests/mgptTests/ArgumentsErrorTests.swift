@@ -99,7 +99,7 @@ import Testing
     Case(
       "option in place of a value", ["train", "--data", "--json"],
       "mgpt train: --data needs a value. Found --json after it, "
-        + "expected the path of a file. Example: --data data/names.txt"),
+        + "expected the path of a file or a folder. Example: --data data/names.txt"),
     Case(
       "option in place of a text", ["generate", "--prompt", "--start"],
       "mgpt generate: --prompt needs a value. Found --start after it, "
@@ -129,7 +129,7 @@ import Testing
         + "Remove one of them"),
     Case(
       "nothing to train on", ["train", "--heads", "4"],
-      "mgpt train: --data is missing. Expected the path of a file, or --resume. "
+      "mgpt train: --data is missing. Expected the path of a file or a folder, or --resume. "
         + "Example: --data data/names.txt"),
     Case(
       "no model", ["generate", "--prompt", "x"],

@@ -50,8 +50,8 @@ import Testing
       Options:
         --model FILE            Checkpoint of the model, a .safetensors file
                                 (required)
-        --data PATH             UTF-8 text, measured from its first byte to its last; or
-                                tokens, of which the validation part is (required)
+        --data PATH             UTF-8 text, measured from its first byte to its last;
+                                or tokens, of which the validation part is (required)
         --batch-size N          Sequences per forward pass [default: as in training]
         --kv-cache FORMAT       Decode token by token, from keys and values in this
                                 format: f32, f16 or int8 [default: no cache]

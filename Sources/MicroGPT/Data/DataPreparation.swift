@@ -74,16 +74,18 @@ public struct DataPreparation {
   private func prepare() throws -> Report {
     let (tokenizer, documentCount) = try makeTokenizer()
     let width = TokenFolderMeta.width(vocabularySize: tokenizer.vocabularySize)
-    var sink = try TokenSink(folder: folder, width: width)
+    var sink = TokenSink(width: width)
     if layout == .documents {
       sink.routes = try Self.lineSplit(documentCount, validationFraction, source.path)
       sink.marks = documentMarks(of: tokenizer)
     }
     var reader = TokenReader(tokenizer, layout: layout, path: source.path)
+    var training = try AtomicFile(path: folder + "/train.bin")
+    var validation = try AtomicFile(path: folder + "/val.bin")
     let read = try read("encoding", to: &reader, cut: tokenizer.cut) { reader in
-      try sink.take(&reader)
+      try sink.take(&reader, &training, &validation)
     }
-    let counts = try sink.finish(validationFraction)
+    let counts = try sink.finish(training, validation, validationFraction)
     guard counts.training >= 2, counts.validation >= 2 else {
       throw DataError.nothingToPredict(
         path: source.path, tokenCount: min(counts.training, counts.validation))

@@ -89,6 +89,17 @@ func documentMarks(of tokenizer: any TextTokenizer) -> (begin: Int32, end: Int32
   return (begin, end)
 }
 
+extension CorpusLayout {
+  /// Documents of nothing but white space, which are left out; blank lines are no documents.
+  ///
+  /// *Cost*: O(bytes).
+  public func blankDocumentCount(in text: [UInt8]) -> Int {
+    if self == .documents || self == .stream { return 0 }
+    var reader = CountingReader()
+    return (try? DocumentCutter.readAll(text, self, to: &reader))?.blankCount ?? 0
+  }
+}
+
 extension DocumentCutter {
   /// Passes on a whole text.
   static func readAll<Reader: DocumentReader>(

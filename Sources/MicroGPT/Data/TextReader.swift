@@ -42,7 +42,7 @@ struct Zlib: @unchecked Sendable {
 }
 
 /// A text file being read from its beginning to its end.
-struct TextReader: ~Copyable {
+final class TextReader {
   private enum Input {
     case plain(Int32)
     case packed(OpaquePointer, Zlib)
@@ -81,7 +81,7 @@ struct TextReader: ~Copyable {
   /// Reads the next bytes; 0 at the end.
   ///
   /// *Throws* `readFailed`, `damagedArchive`.
-  mutating func read(into buffer: UnsafeMutableRawBufferPointer) throws(DataError) -> Int {
+  func read(into buffer: UnsafeMutableRawBufferPointer) throws(DataError) -> Int {
     var count = 0
     switch input {
     case .plain(let descriptor):

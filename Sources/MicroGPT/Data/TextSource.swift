@@ -111,7 +111,7 @@ extension TextSource {
   ) throws {
     var joined = JoinedText(layout)
     for path in files {
-      begin(path, joined.byteCount)
+      begin(path, joined.nextStart)
       let goesOn =
         Self.holdsRecords(path)
         ? try Self.readRecords(path, &joined, body) : try readText(path, &joined, body)
@@ -187,7 +187,7 @@ extension TextSource {
   private static func forEachBlock(
     _ path: String, _ body: ([UInt8]) throws -> Bool
   ) throws -> Bool {
-    var reader = try TextReader(path)
+    let reader = try TextReader(path)
     while true {
       var block = [UInt8](repeating: 0, count: 1 << 18)
       let count = try block.withUnsafeMutableBytes { bytes in try reader.read(into: bytes) }
@@ -222,16 +222,22 @@ private struct JoinedText {
   /// Separates what follows from what was there.
   mutating func beginText() { isPending = byteCount > 0 }
 
+  /// Where a text begins that comes next.
+  var nextStart: Int { byteCount + (byteCount > 0 ? mark.count : 0) }
+
+  /// What separates two texts: with line breaks of its own, so that it takes none of theirs.
+  private var mark: [UInt8] {
+    switch layout {
+    case .stream, .documents: last == 0x0A ? [] : [0x0A]
+    case .blankLine: [0x0A, 0x0A]
+    case .endOfText: [0x0A] + DocumentCutter.marker + [0x0A]
+    }
+  }
+
   mutating func append(_ bytes: [UInt8]) {
     guard let end = bytes.last else { return }
     if isPending {
-      // The mark's own line breaks, so that it takes none of the text's.
-      let mark: [UInt8] =
-        switch layout {
-        case .stream, .documents: last == 0x0A ? [] : [0x0A]
-        case .blankLine: [0x0A, 0x0A]
-        case .endOfText: [0x0A] + DocumentCutter.marker + [0x0A]
-        }
+      let mark = mark
       waiting += mark
       byteCount += mark.count
       isPending = false

@@ -1,72 +1,62 @@
 // Tokens on their way to train.bin and val.bin. Nothing has its name before all of it is written.
 
-/// The two files of a preparation, being written.
-struct TokenSink: ~Copyable {
+/// Sorts tokens into the two files, and writes them as numbers.
+struct TokenSink {
   /// Which documents are for training; empty if the tokens are split by their number.
   var routes: [Bool] = []
   /// The tokens around documents, where they are routed one by one.
   var marks: (begin: Int32, end: Int32)?
 
-  private let width: Int
-  private var training: AtomicFile
-  private var validation: AtomicFile
+  let width: Int
   private var document = 0
   private var bytes: [UInt8] = []
 
-  /// *Throws* `FileError`.
-  init(folder: String, width: Int) throws(FileError) {
-    let files = (folder + "/train.bin", folder + "/val.bin")
-    let first = try AtomicFile(path: files.0)
-    let second = try AtomicFile(path: files.1)
-    self.width = width
-    training = first
-    validation = second
-  }
+  init(width: Int) { self.width = width }
 
   /// Writes the tokens of `reader` and takes them away.
-  mutating func take(_ reader: inout TokenReader) throws(FileError) {
+  mutating func take(
+    _ reader: inout TokenReader, _ training: inout AtomicFile, _ validation: inout AtomicFile
+  ) throws(FileError) {
     if routes.isEmpty {
-      try put(reader.tokens[...], isTraining: true)
+      try put(reader.tokens[...], to: &training)
     } else {
       var start = 0
+      let whole = reader.ends.last ?? 0
       for end in reader.ends + [reader.tokens.count] where end > start {
-        let isTraining = routes[document]
         let tokens = reader.tokens[start..<end]
-        try beginFile(with: tokens, isTraining)
-        try put(tokens, isTraining: isTraining)
+        if routes[document] {
+          try put(tokens, to: &training)
+        } else {
+          try put(tokens, to: &validation)
+        }
         start = end
-        if reader.ends.last.map({ end <= $0 }) ?? false { document += 1 }
+        if end <= whole { document += 1 }
       }
     }
     reader.tokens.removeAll(keepingCapacity: true)
     reader.ends.removeAll(keepingCapacity: true)
   }
 
-  /// The mark that stands before the first document of a file and between any two of them.
-  private mutating func beginFile(
-    with tokens: ArraySlice<Int32>, _ isTraining: Bool
-  ) throws(FileError) {
-    guard let marks, (isTraining ? training.byteCount : validation.byteCount) == 0,
-      tokens.first != marks.begin
-    else { return }
-    try put([marks.begin], isTraining: isTraining)
-  }
-
   private mutating func put(
-    _ tokens: ArraySlice<Int32>, isTraining: Bool
+    _ tokens: ArraySlice<Int32>, to file: inout AtomicFile
   ) throws(FileError) {
     bytes.removeAll(keepingCapacity: true)
-    for token in tokens {
-      let id = UInt32(bitPattern: token)
-      for byte in 0..<width { bytes.append(UInt8(truncatingIfNeeded: id >> (8 * UInt32(byte)))) }
-    }
-    if isTraining { try training.write(bytes) } else { try validation.write(bytes) }
+    // The mark that stands before the first document of a file, and between any two of them.
+    if let marks, file.byteCount == 0, tokens.first != marks.begin { append(marks.begin) }
+    for token in tokens { append(token) }
+    try file.write(bytes)
+  }
+
+  private mutating func append(_ token: Int32) {
+    let id = UInt32(bitPattern: token)
+    for byte in 0..<width { bytes.append(UInt8(truncatingIfNeeded: id >> (8 * UInt32(byte)))) }
   }
 
   /// Splits what was not routed, and gives both files their names.
   ///
   /// Nothing is named if one of them would have less than two tokens; the caller says so.
-  consuming func finish(
+  func finish(
+    _ training: consuming AtomicFile, _ validation: consuming AtomicFile,
     _ validationFraction: Double
   ) throws(FileError) -> (training: Int, validation: Int) {
     if routes.isEmpty {

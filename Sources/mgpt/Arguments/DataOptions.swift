@@ -31,7 +31,7 @@ struct DataOptions: JSONOptions {
   static var examples: [String] {
     [
       "mgpt data prepare --data book.txt --out book --bpe 4096",
-      "mgpt data prepare --data stories.jsonl.gz --out stories --tokenizer tokenizer.json",
+      "mgpt data prepare --data stories.jsonl.gz --out stories --tokenizer t.json",
     ]
   }
   static var positional: Option<DataOptions>? {

@@ -93,12 +93,10 @@ struct TrainData {
 
   /// What the person should know of the data, a line each.
   var notes: [String] {
-    guard let folder else { return [] }
     var notes: [String] = []
-    if folder.emptyDocumentCount > 0 {
-      notes.append("\(counted(folder.emptyDocumentCount, "document")) without text left out")
-    }
-    if let source = folder.source, let found = fileByteCount(source.path),
+    let empty = folder?.emptyDocumentCount ?? layout.blankDocumentCount(in: text)
+    if empty > 0 { notes.append("\(counted(empty, "document")) without text left out") }
+    if let source = folder?.source, let found = fileByteCount(source.path),
       found != source.byteCount, !source.path.hasSuffix(".gz"), !source.path.hasSuffix(".jsonl")
     {
       notes.append(

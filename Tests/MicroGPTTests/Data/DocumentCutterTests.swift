@@ -71,9 +71,14 @@ func documents(
       let short = try documents(
         text, layout, parts: { 1 + generator.next(below: 9) }, longestPart: 4)
       if layout == .stream || layout == .endOfText {
-        #expect(whole.found == short.found, "seed 5, round \(round)")
+        // But for white space at its beginning, of which there must be more than such a part.
+        #expect(whole.found.map(withoutSpace) == short.found.map(withoutSpace), "round \(round)")
       }
     }
+  }
+
+  private func withoutSpace(_ text: String) -> String {
+    String(text.unicodeScalars.drop { $0.value <= 0x20 })
   }
 
   @Test func layoutsOfTexts() {
