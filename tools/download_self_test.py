@@ -191,6 +191,8 @@ def main():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     faults = 0
+    if not any(map(shutil.which, ["curl", "wget"])):
+        print("downloads: not tested, there is neither curl nor wget")
     with tempfile.TemporaryDirectory() as folder:
         for tool in filter(shutil.which, ["curl", "wget"]):
             test = Test(server.server_port, tool, Path(folder) / "data")
