@@ -105,7 +105,7 @@ public struct BatchSampler: Sendable {
     }
   }
 
-  /// A window within one document, each token of all documents being as likely to be in one.
+  /// A window within one document, which is drawn in proportion to its length.
   ///
   /// *Cost*: O(log documents).
   private mutating func windowInText(_ sequenceLength: Int) -> Range<Int> {
