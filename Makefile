@@ -74,6 +74,7 @@ lint: ## checks formatting, layers, exported symbols, scripts
 	python3 tools/check_style.py --self-test && python3 tools/check_style.py
 	python3 tools/check_layers.py --self-test && python3 tools/check_layers.py
 	python3 tools/arm_report.py --self-test
+	python3 tools/download_self_test.py
 	tools/check_exports.sh --self-test && tools/check_exports.sh
 
 docs: ## the library's reference as web pages: .build/docs

@@ -25,6 +25,7 @@ func run(_ invocation: Invocation) throws -> Int32 {
   case .quantize(let options): return try runQuantize(options)
   case .dequantize(let options): return try runDequantize(options)
   case .tokenizer(let options): return try runTokenizer(options)
+  case .data(let options): return try runData(options)
   case .presets(let options): return try runPresets(options)
   case .bench(let options): return try runBench(options)
   case .help(let text), .completions(let text):

@@ -24,14 +24,14 @@ import Testing
     Case(
       "unknown command", ["frobnicate"],
       #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, presets, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, data, presets, bench, completions or help. See mgpt --help"),
     Case(
       "empty command", [""],
       #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, presets, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, data, presets, bench, completions or help. See mgpt --help"),
     Case(
       "option before a command", ["--data", "x"],
-      #"mgpt: no command given. Found "--data" first, expected train, eval, quantize or tokenizer. See mgpt --help"#
+      #"mgpt: no command given. Found "--data" first, expected train, eval, quantize, tokenizer or data. See mgpt --help"#
     ),
     Case(
       "unknown option before a command", ["--frobnicate", "train"],
@@ -43,7 +43,7 @@ import Testing
     Case(
       "unknown help topic", ["help", "trian"],
       #"mgpt help: bad value for COMMAND. Found "trian", expected demo, train, generate, chat, "#
-        + "eval, inspect, quantize, dequantize, tokenizer, presets, bench, completions or help. "
+        + "eval, inspect, quantize, dequantize, tokenizer, data, presets, bench, completions or help. "
         + "Example: mgpt help train"),
     Case(
       "no shell", ["completions"],
@@ -99,7 +99,7 @@ import Testing
     Case(
       "option in place of a value", ["train", "--data", "--json"],
       "mgpt train: --data needs a value. Found --json after it, "
-        + "expected the path of a file. Example: --data data/names.txt"),
+        + "expected the path of a file or a folder. Example: --data data/names.txt"),
     Case(
       "option in place of a text", ["generate", "--prompt", "--start"],
       "mgpt generate: --prompt needs a value. Found --start after it, "
@@ -129,7 +129,7 @@ import Testing
         + "Remove one of them"),
     Case(
       "nothing to train on", ["train", "--heads", "4"],
-      "mgpt train: --data is missing. Expected the path of a file, or --resume. "
+      "mgpt train: --data is missing. Expected the path of a file or a folder, or --resume. "
         + "Example: --data data/names.txt"),
     Case(
       "no model", ["generate", "--prompt", "x"],
@@ -194,7 +194,7 @@ import Testing
     badInterval("-1"), badInterval("2.5"), badInterval("1e10"), badInterval("never"),
     badTime("0s"), badTime("-5m"), badTime("30"), badTime("soon"), badTime(""), badTime("1.5h"),
     badTime("h"), badTime("1000001s"),
-    bad("--data", "", "the path of a file", "--data data/names.txt"),
+    bad("--data", "", "the path of a file or a folder", "--data data/names.txt"),
     bad("--preset", "", "the name of a preset", "--preset small"),
     Case(
       "control characters", ["train", "--heads", "1\n\u{1B}[31m\""],

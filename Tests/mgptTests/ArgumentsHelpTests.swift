@@ -22,6 +22,7 @@ import Testing
         quantize                Make a model small and fast: weights in 8 or 4 bits
         dequantize              Write a quantised model with weights in float32
         tokenizer               Train, use and convert byte-pair tokenizers
+        data                    Turn text into files of tokens, once for many runs
         presets                 List the named sizes: weights, memory, predicted speed
         bench                   Measure speed against the peak of this machine
         completions             Print a completion script for bash, zsh or fish
@@ -45,13 +46,13 @@ import Testing
     let expected = """
       mgpt eval: Measure the loss of a model on a whole text
 
-      Usage: mgpt eval --model FILE --data FILE [OPTIONS]
+      Usage: mgpt eval --model FILE --data PATH [OPTIONS]
 
       Options:
         --model FILE            Checkpoint of the model, a .safetensors file
                                 (required)
-        --data FILE             UTF-8 text, measured from its first byte to its last
-                                (required)
+        --data PATH             UTF-8 text, measured from its first byte to its last;
+                                or tokens, of which the validation part is (required)
         --batch-size N          Sequences per forward pass [default: as in training]
         --kv-cache FORMAT       Decode token by token, from keys and values in this
                                 format: f32, f16 or int8 [default: no cache]

@@ -57,14 +57,16 @@ struct BadCase: CustomTestStringConvertible, Sendable {
       ": latin1.txt is not valid UTF-8: byte 0xE9 at offset 3. Use --tokenizer byte, or convert "
         + "the file."),
     BadCase(
-      "train --data .", 66, ": . is a directory. Expected a text file. Name a file inside it."),
+      "train --data .", 65,
+      ": ./run/best.safetensors is no text. Found a byte 0x00, expected text in every file of the "
+        + "folder. Move it elsewhere."),
     BadCase(
       "train --data none.txt", 66,
       ": none.txt does not exist. Check the name, or give another file."),
     BadCase(
       "train --data blank.txt --layout documents", 65,
-      ": blank.txt has too few documents. Found 0 non-blank lines, expected at least 2. Add lines, "
-        + "or give another file."),
+      ": blank.txt has too few documents. Found 0 documents with text in it, expected at least 2. "
+        + "Add some, give another file, or use another --layout."),
     BadCase(
       "eval --model run --data empty.txt", 65,
       ": empty.txt is empty. Found 0 bytes, expected text. Give another file."),

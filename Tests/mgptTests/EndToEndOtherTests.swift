@@ -118,7 +118,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "demo", "train", "generate", "chat", "eval", "inspect", "bench", "completions", "help",
+    "demo", "train", "generate", "chat", "eval", "inspect", "data", "bench", "completions", "help",
   ])
   func helps(_ command: String) throws {
     let here = try Workspace()

@@ -34,7 +34,8 @@ public struct JSONError: UserFacingError, Equatable {
   /// The same facts as a clause for another error's message: without a full stop.
   var fault: String { "\(found), at byte \(offset) of the JSON" }
 
-  private var found: String {
+  /// What was found and expected, without a full stop.
+  var found: String {
     switch problem {
     case .unexpectedEnd(let expected): "Found the end of the text, expected \(expected)"
     case .unexpectedByte(let byte, let expected):

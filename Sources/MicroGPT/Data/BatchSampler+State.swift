@@ -44,7 +44,8 @@ extension BatchSampler {
     for (what, found, expected) in comparisons where found != expected {
       throw .otherData(what: what, found: found, expected: expected)
     }
-    let isStream = split.layout == .stream
+    // Only lines are used up one by one.
+    let isStream = split.layout != .documents
     let epoch = try reader.integer("epoch", in: 0...(isStream ? 0 : Int(UInt32.max)))
     self.init(
       split, seed: try reader.word("seed"), epoch: epoch,
@@ -58,9 +59,14 @@ extension TokenSplit {
   ///
   /// Not for cryptography.
   var checksum: UInt64 {
+    if let storedChecksum { return storedChecksum }
     var hash: UInt64 = 0
     for piece in pieces {
-      for token in tokens[piece] { hash = splitMix64(hash ^ UInt64(UInt32(bitPattern: token))) }
+      for start in stride(from: piece.lowerBound, to: piece.upperBound, by: 1 << 14) {
+        for token in tokens[start..<min(start + 1 << 14, piece.upperBound)] {
+          hash = splitMix64(hash ^ UInt64(UInt32(bitPattern: token)))
+        }
+      }
       hash = splitMix64(hash ^ UInt64.max)
     }
     return hash

@@ -9,6 +9,9 @@
 ///   behind its end token. A document with more than T targets gives one window of those that
 ///   begin 0, T, 2T, … tokens after its start, drawn uniformly; so it too comes once per epoch.
 ///
+/// - Documents of whole texts: each row begins at a token drawn uniformly, or so much before it
+///   that the row is full, but never before its document; where the document ends, padding begins.
+///
 /// ```
 /// T = 6    inputs    <  a  d  a  >  >        < begin, > end and padding
 ///          targets   a  d  a  > -1 -1
@@ -86,6 +89,8 @@ public struct BatchSampler: Sendable {
         "\(piece.count) tokens hold no window of \(sequenceLength) and the token after it")
       let start = generator.next(below: piece.count - sequenceLength)
       return piece.lowerBound + start..<piece.upperBound
+    case .blankLine, .endOfText:
+      return windowInText(sequenceLength)
     case .documents:
       if position == order.count {
         epoch += 1
@@ -98,6 +103,24 @@ public struct BatchSampler: Sendable {
       let window = windowCount == 1 ? 0 : generator.next(below: windowCount)
       return piece.lowerBound + window * sequenceLength..<piece.upperBound
     }
+  }
+
+  /// A window within one document, which is drawn in proportion to its length.
+  ///
+  /// *Cost*: O(log documents).
+  private mutating func windowInText(_ sequenceLength: Int) -> Range<Int> {
+    let pieces = split.pieces
+    let first = pieces[0].lowerBound
+    let drawn = first + generator.next(below: pieces[pieces.count - 1].upperBound - first)
+    // The first document that ends behind the token.
+    var (low, high) = (0, pieces.count - 1)
+    while low < high {
+      let middle = (low + high) / 2
+      if pieces[middle].upperBound <= drawn { low = middle + 1 } else { high = middle }
+    }
+    let piece = pieces[low]
+    let start = min(drawn, piece.upperBound - 1 - sequenceLength)
+    return max(start, piece.lowerBound)..<piece.upperBound
   }
 
   private mutating func shuffle() {

@@ -21,7 +21,9 @@ public struct Corpus: Sendable {
   ///
   /// - Stream: of n tokens the first `Int((1 - validationFraction) * n)` are for training, the
   ///   rest for validation, exactly as in nanoGPT. Both parts must have `contextLength + 1` tokens.
-  /// - Documents: as many of n documents, at least one and at most n - 1, are for training, chosen
+  /// - Documents of whole texts: as a stream; the document in the middle is cut in two, because the
+  ///   last book of five, kept back whole, would be another author's.
+  /// - Lines: as many of n documents, at least one and at most n - 1, are for training, chosen
   ///   by a shuffle, because lists are often sorted. The choice depends on n and `splitSeed` only.
   ///   Leave that at its default: a split that moves with the seed of the run would make the
   ///   losses of two runs incomparable.
@@ -61,14 +63,42 @@ public struct Corpus: Sendable {
       shuffleIndices(&order, seed: splitSeed, stream: DataStream.split)
       training = encoded.documents(order[..<middle].sorted())
       validation = encoded.documents(order[middle...].sorted())
+    case .blankLine, .endOfText:
+      let middle = trainingCount(of: encoded.tokens.count)
+      training = encoded.texts(0..<middle)
+      validation = encoded.texts(middle..<encoded.tokens.count)
+      try refuseEmptySplits(path: path)
     }
   }
+
+  /// Two splits that are tokens already.
+  init(training: TokenSplit, validation: TokenSplit) {
+    (self.training, self.validation) = (training, validation)
+  }
+
+  /// *Throws* `tooFewDocuments` if nothing could be predicted in one of the splits.
+  func refuseEmptySplits(path: String) throws(DataError) {
+    let found = training.pieces.count + validation.pieces.count
+    if training.pieces.isEmpty || validation.pieces.isEmpty {
+      throw .tooFewDocuments(path: path, found: found, expected: 2)
+    }
+  }
+
+  /// The same corpus, whose training may cross the ends of documents; nil for lines, which are not
+  /// in the order of the text.
+  public func crossingDocuments() -> Corpus? {
+    layout == .documents
+      ? nil : Corpus(training: training.crossingDocuments(), validation: validation)
+  }
+
+  /// The lengths of all documents, with begin and end.
+  public var documentTokenCounts: [Int] { (training.pieces + validation.pieces).map(\.count) }
 
   /// Tokens of both parts together.
   public var tokenCount: Int { training.tokenCount + validation.tokenCount }
 
   /// How the text was cut into sequences.
-  public var layout: CorpusLayout { training.layout }
+  public var layout: CorpusLayout { validation.layout }
 }
 
 /// The streams of random numbers that data uses; other parts of the program have others, so that

@@ -1,4 +1,4 @@
-// The two ways of reading a text, how to tell which one suits, and the vocabulary that follows.
+// The ways of reading a text, how to tell which one suits, and the vocabulary that follows.
 
 /// How a text is cut into token sequences.
 public enum CorpusLayout: String, CaseIterable, Sendable {
@@ -6,16 +6,24 @@ public enum CorpusLayout: String, CaseIterable, Sendable {
   case stream
   /// One document per line, such as names: `begin` characters `end`; no line breaks.
   case documents
+  /// Documents between blank lines.
+  case blankLine = "blank-line"
+  /// Documents between `<|endoftext|>`; also JSON lines, and the files of a folder.
+  case endOfText = "endoftext"
+
+  /// Whether begin and end tokens stand around documents.
+  public var hasDocuments: Bool { self != .stream }
 
   /// Suggests a layout from the shape of the lines.
   ///
-  /// Documents if at least half of the non-blank lines have at most 40 bytes (the median does)
-  /// *and* blank lines between non-blank ones are at most one in a hundred: text in paragraphs,
-  /// verse, plays and source code have more. A file with fewer than two non-blank lines is a
-  /// stream. Blank means nothing but spaces, tabs and carriage returns.
+  /// `endOfText` if the text has such a mark. Lines if at least half of the non-blank lines have at
+  /// most 40 bytes (the median does) *and* blank lines between non-blank ones are at most one in a
+  /// hundred: text in paragraphs, verse, plays and source code have more. A file with fewer than
+  /// two non-blank lines is a stream. Blank means nothing but spaces, tabs and carriage returns.
   ///
   /// *Cost*: O(bytes).
   public static func suggested(for text: [UInt8]) -> CorpusLayout {
+    if holdsMarker(text) { return .endOfText }
     var (lineCount, shortCount, blankCount, blanksSinceLine) = (0, 0, 0, 0)
     forEachLine(of: text) { line in
       if isBlank(text, line) {
@@ -70,7 +78,13 @@ public func makeTokenizer(
       switch layout {
       case .stream: [text.startIndex..<text.endIndex]
       case .documents: documentRanges(in: text)
+      case .blankLine, .endOfText: [Range<Int>]()
       }
+    if layout == .blankLine || layout == .endOfText {
+      var reader = CharacterReader(path: path)
+      _ = try DocumentCutter.readAll(text, layout, to: &reader)
+      return reader.tokenizer
+    }
     do {
       return try CharacterTokenizer(trainingText: text, in: ranges)
     } catch {
@@ -94,13 +108,10 @@ func suggestedVocabularySize(byteCount: Int) -> Int {
 private func trainBytePairs(
   on text: [UInt8], _ layout: CorpusLayout, _ vocabularySize: Int, _ path: String
 ) throws(DataError) -> any TextTokenizer {
-  var trainer = BytePairTrainer(pattern: .gpt2)
-  switch layout {
-  case .stream: trainer.add(text, in: 0..<text.count)
-  case .documents: trainer.addLines(of: text)
-  }
+  var reader = WordReader(trainer: BytePairTrainer(pattern: .gpt2))
+  _ = try DocumentCutter.readAll(text, layout, to: &reader)
   do throws(BytePairTrainingError) {
-    return BytePairTokenizer(try trainer.train(vocabularySize: vocabularySize))
+    return BytePairTokenizer(try reader.trainer.train(vocabularySize: vocabularySize))
   } catch {
     throw .untrainable(path: path, error)
   }
@@ -129,6 +140,17 @@ private func forEachLine(of text: [UInt8], _ body: (Range<Int>) -> Void) {
     body(start..<(end > start && text[end - 1] == 0x0D ? end - 1 : end))
     start = end + 1
   }
+}
+
+/// Whether `<|endoftext|>` stands in a text.
+private func holdsMarker(_ text: [UInt8]) -> Bool {
+  let marker = DocumentCutter.marker
+  var place = 0
+  while place + marker.count <= text.count {
+    if text[place] == marker[0], text[place...].starts(with: marker) { return true }
+    place += 1
+  }
+  return false
 }
 
 private func isBlank(_ text: [UInt8], _ line: Range<Int>) -> Bool {

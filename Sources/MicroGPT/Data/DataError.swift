@@ -18,6 +18,20 @@ public enum DataError: UserFacingError, Equatable {
   case unreadable(path: String, code: Int32)
   /// Reading stopped half-way; `code` is the `errno`, `offset` the number of bytes read before.
   case readFailed(path: String, code: Int32, offset: Int)
+  /// A folder has no files.
+  case noTexts(path: String)
+  /// A file of a folder holds something else.
+  case binary(path: String)
+  /// The file is packed by gzip, and the system has no zlib.
+  case noZlib(path: String)
+  /// The file is packed by gzip and damaged; `offset` counts unpacked bytes.
+  case damagedArchive(path: String, fault: String, offset: Int)
+  /// A line of JSON lines is no JSON.
+  case brokenRecord(path: String, line: Int, column: Int, fault: String)
+  /// A line of JSON lines is no record with a text.
+  case badRecord(path: String, line: Int, column: Int, found: String, expected: String)
+  /// A pipe was named where the text must be read twice.
+  case notRepeatable(path: String)
   /// The file has no bytes.
   case empty(path: String)
   /// A character tokenizer met something else; the offset is that of the bad sequence's first byte.
@@ -44,11 +58,12 @@ public enum DataError: UserFacingError, Equatable {
   /// The code the process exits with.
   public var exitCode: ExitCode {
     switch self {
-    case .missing, .directory, .unreadable: .noInput
+    case .missing, .directory, .unreadable, .noTexts, .notRepeatable: .noInput
+    case .noZlib: .unavailable
     case .readFailed: .ioError
     case .untrainable(_, let error): error.exitCode
-    case .empty, .invalidUTF8, .shorterThanContext, .nothingToPredict, .tooFewDocuments,
-      .otherData, .damagedPosition:
+    case .binary, .damagedArchive, .brokenRecord, .badRecord, .empty, .invalidUTF8,
+      .shorterThanContext, .nothingToPredict, .tooFewDocuments, .otherData, .damagedPosition:
       .data
     }
   }
@@ -65,6 +80,24 @@ public enum DataError: UserFacingError, Equatable {
     case .readFailed(let path, let code, let offset):
       "Reading \(path) failed after \(offset) bytes: \(String(cString: strerror(code))). "
         + "Check the disk, then try again."
+    case .noTexts(let path):
+      "\(path) has no files. Expected a folder of texts. Name another folder, or a file."
+    case .binary(let path):
+      "\(path) is no text. Found a byte 0x00, expected text in every file of the folder. Move it "
+        + "elsewhere."
+    case .noZlib(let path):
+      "\(path) is packed by gzip, and this system has no zlib. Expected libz.so.1. Install zlib1g, or "
+        + "unpack it with gunzip."
+    case .damagedArchive(let path, let fault, let offset):
+      "\(path) is a damaged gzip archive: \(fault), after \(offset) unpacked bytes. Fetch it again."
+    case .brokenRecord(let path, let line, let column, let fault):
+      "\(path):\(line):\(column): invalid JSON. \(fault). Correct the line, or remove it."
+    case .badRecord(let path, let line, let column, let found, let expected):
+      "\(path):\(line):\(column): no record. Found \(found), expected \(expected). Correct the line, "
+        + "or remove it."
+    case .notRepeatable(let path):
+      "\(path) can't be read twice. Found a pipe or a device, expected a file or a folder. Put the "
+        + "text into a file."
     case .empty(let path):
       "\(path) is empty. Found 0 bytes, expected text. Give another file."
     case .invalidUTF8(let path, let byte, let offset):
@@ -80,8 +113,8 @@ public enum DataError: UserFacingError, Equatable {
       "\(path) is too short. Found \(count(found, "token")), expected at least 2. "
         + "Use a longer text."
     case .tooFewDocuments(let path, let found, let expected):
-      "\(path) has too few documents. Found \(count(found, "non-blank line")), expected at least "
-        + "\(expected). Add lines, or give another file."
+      "\(path) has too few documents. Found \(count(found, "document")) with text in it, expected at "
+        + "least \(expected). Add some, give another file, or use another --layout."
     case .otherData(let what, let found, let expected):
       "The data are not those of the saved run: \(what). Found \(found), expected \(expected). "
         + "Resume with the data and the tokenizer of that run."

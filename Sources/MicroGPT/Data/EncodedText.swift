@@ -1,4 +1,4 @@
-// From text to tokens in one of the two layouts, with what is needed to say how many bytes of text
+// From text to tokens in one of the layouts, with what is needed to say how many bytes of text
 // some of the tokens stand for. Lives only while a corpus is made.
 
 /// A text as tokens, not yet split; `pieces` runs parallel to `sources`, their ranges in the text.
@@ -7,6 +7,8 @@ struct EncodedText {
   let tokens: [Int32]
   let pieces: [Range<Int>]
   let sources: [Range<Int>]
+  /// Bytes in documents of whole texts, an end counted as one.
+  private let readByteCount: Int
   private let text: [UInt8]
   private let tokenizer: any TextTokenizer
 
@@ -19,15 +21,23 @@ struct EncodedText {
     self.tokenizer = tokenizer
     var tokens: [Int32] = []
     var pieces: [Range<Int>] = []
+    if layout == .blankLine || layout == .endOfText {
+      var reader = TokenReader(tokenizer, layout: layout, path: path)
+      _ = try DocumentCutter.readAll(text, layout, to: &reader)
+      (self.tokens, self.pieces, sources) = (reader.tokens, [], [])
+      readByteCount = reader.byteCount
+      return
+    }
+    readByteCount = 0
     do {
       switch layout {
-      case .stream:
+      case .stream, .blankLine, .endOfText:
         sources = [0..<text.count]
         tokens.reserveCapacity(text.count)
         try tokenizer.encode(text, in: 0..<text.count, to: &tokens)
         pieces = [0..<tokens.count]
       case .documents:
-        let (begin, end) = Self.marks(of: tokenizer)
+        let (begin, end) = documentMarks(of: tokenizer)
         sources = documentRanges(in: text)
         tokens.reserveCapacity(text.count + 2 * sources.count)
         pieces.reserveCapacity(sources.count)
@@ -62,6 +72,21 @@ struct EncodedText {
       targetByteCount: indices.reduce(0) { $0 + sources[$1].count + 1 })
   }
 
+  /// The split that consists of some tokens of documents of whole texts.
+  ///
+  /// - Parameter isWhole: these are all tokens, so that the bytes of unknown ones are known.
+  func texts(_ range: Range<Int>, isWhole: Bool = false) -> TokenSplit {
+    var found = DocumentPieces(tokenizer, first: range.lowerBound, cuts: true)
+    tokens.withUnsafeBufferPointer { tokens in
+      let stranger = found.add(UnsafeBufferPointer(rebasing: tokens[range]))
+      precondition(stranger == nil, "a token that the tokenizer does not have")
+    }
+    found.finish()
+    return TokenSplit(
+      layout: layout, pieces: found.pieces, tokens: tokens, paddingToken: tokenizer.endToken ?? 0,
+      targetByteCount: isWhole ? readByteCount : found.targetByteCount)
+  }
+
   /// Where in the text token `index` of a stream begins.
   ///
   /// Walks text and tokens side by side from the start, because an unknown token does not tell how
@@ -81,15 +106,5 @@ struct EncodedText {
         ? UTF8Lead(text[offset])?.byteCount ?? 1 : byteCounts[Int(token)]
     }
     return offset
-  }
-
-  /// The tokens around a document.
-  ///
-  /// A tokenizer with only an end token uses it on both sides.
-  private static func marks(of tokenizer: any TextTokenizer) -> (begin: Int32, end: Int32) {
-    guard let end = tokenizer.endToken, let begin = tokenizer.documentBegin else {
-      preconditionFailure("the documents layout needs a tokenizer with an end token")
-    }
-    return (begin, end)
   }
 }

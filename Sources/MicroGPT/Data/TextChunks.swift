@@ -10,7 +10,8 @@
 
 /// Calls `body` with one part of a file after the other.
 ///
-/// A part has some `byteCount` bytes, more only where `safeCut` finds no place to end it.
+/// A part has some `byteCount` bytes. Where `safeCut` finds no place to end it, it ends between two
+/// characters: a text of one word of 16 MB, which is none, must not be read whole for it.
 ///
 /// *Throws* as `readFile` does, and what `body` throws.
 public func forEachChunk(
@@ -19,7 +20,7 @@ public func forEachChunk(
 ) throws {
   let descriptor = try openText(path)
   defer { close(descriptor) }
-  var (waiting, wanted, total): ([UInt8], Int, Int) = ([], byteCount, 0)
+  var (waiting, total): ([UInt8], Int) = ([], 0)
   var buffer = [UInt8](repeating: 0, count: min(byteCount, 1 << 20))
   while true {
     let count = buffer.withUnsafeMutableBytes { bytes in
@@ -29,16 +30,21 @@ public func forEachChunk(
     if count == 0 { break }
     total += count
     waiting += buffer[..<count]
-    if waiting.count < wanted { continue }
-    guard let cut = safeCut(waiting) else {
-      wanted *= 2
-      continue
-    }
+    if waiting.count < byteCount { continue }
+    let cut = safeCut(waiting) ?? characterStart(waiting, 0..<waiting.count)
     let rest = Array(waiting[cut...])
     waiting.removeLast(waiting.count - cut)
     try body(waiting)
-    (waiting, wanted) = (rest, byteCount)
+    waiting = rest
   }
   if total == 0 { throw DataError.empty(path: path) }
   if !waiting.isEmpty { try body(waiting) }
+}
+
+/// The last place in `range` where a character of UTF-8 begins; its end if there is none near it.
+func characterStart(_ text: [UInt8], _ range: Range<Int>) -> Int {
+  for back in 1...4 where range.count > back {
+    if text[range.upperBound - back] & 0xC0 != 0x80 { return range.upperBound - back }
+  }
+  return range.upperBound
 }

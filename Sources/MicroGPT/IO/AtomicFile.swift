@@ -79,6 +79,31 @@ public struct AtomicFile: ~Copyable {
     try put(bytes, at: offset)
   }
 
+  /// Moves everything from `offset` on to the end of another file.
+  ///
+  /// *Cost*: reads and writes it once, 1 MB at a time.
+  public mutating func moveTail(from offset: Int, to other: inout AtomicFile) throws(FileError) {
+    precondition((0...byteCount).contains(offset), "\(offset) of \(byteCount) bytes")
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    var place = offset
+    while place < byteCount {
+      let source = descriptor
+      let wanted = min(buffer.count, byteCount - place)
+      let count = buffer.withUnsafeMutableBytes { bytes in
+        pread(source, bytes.baseAddress, wanted, off_t(place))
+      }
+      if count < 0 && errno == EINTR { continue }
+      if count <= 0 { throw .notReadable(path: path, code: count < 0 ? errno : EIO) }
+      try other.write(Array(buffer[..<count]))
+      place += count
+    }
+    guard ftruncate(descriptor, off_t(offset)) == 0 else {
+      throw FileError.writing(path, errno, wanted: offset)
+    }
+    lseek(descriptor, off_t(offset), SEEK_SET)
+    byteCount = offset
+  }
+
   /// Syncs the data, renames the file to its destination and syncs the folder.
   ///
   /// When this returns the new content survives a power failure; when it throws the previous

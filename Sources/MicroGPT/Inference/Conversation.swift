@@ -118,7 +118,7 @@ public struct Conversation {
   }
 
   private var beginTokens: [Int32] {
-    layout == .documents ? tokenizer.documentBegin.map { [$0] } ?? [] : []
+    layout.hasDocuments ? tokenizer.documentBegin.map { [$0] } ?? [] : []
   }
 
   private func encode(_ text: String) throws(TokenizerError) -> [Int32] {

@@ -147,17 +147,16 @@ public final class TextGenerator {
     for token in prompt { sampler.observePrompt(token) }
     sampler.ban(tokenizer.unknownToken)
     sampler.ban(tokenizer.beginToken)
-    if layout == .stream { sampler.ban(tokenizer.endToken) }
+    if !layout.hasDocuments { sampler.ban(tokenizer.endToken) }
     return sampler
   }
 
   private func promptTokens(_ prompt: [UInt8], _ layout: CorpusLayout) throws -> [Int32] {
     var tokens = try tokenizer.encode(prompt)
-    switch layout {
-    case .documents:
+    if layout.hasDocuments {
       if let begin = tokenizer.documentBegin { tokens.insert(begin, at: 0) }
-    case .stream:
-      if tokens.isEmpty { tokens = try tokenizer.encode([UInt8(ascii: "\n")]) }
+    } else if tokens.isEmpty {
+      tokens = try tokenizer.encode([UInt8(ascii: "\n")])
     }
     return tokens
   }

@@ -139,13 +139,26 @@ extension BytePairTokenizer {
   ///
   /// - Parameter readsSpecials: the parts are encoded by `encodeWithSpecials`.
   public func safeCut(of text: [UInt8], readsSpecials: Bool) -> Int? {
-    // A special token with white space in it could be cut in two.
-    if readsSpecials
-      && vocabulary.specials.contains(where: { $0.text.utf8.contains { $0 <= 0x20 } })
-    {
-      return nil
+    let names = readsSpecials ? vocabulary.specials.map { Array($0.text.utf8) } : []
+    guard names.contains(where: { $0.contains { $0 <= 0x20 } }) else {
+      return safeCut(of: text, in: 0..<text.count)
     }
-    return preTokenizer.lastSafeCut(in: text, 0, text.count)
+    // A name with white space in it must not be cut in two, nor one that may have begun at the end.
+    var end = text.count - (names.map(\.count).max() ?? 0)
+    while end > 0, let cut = safeCut(of: text, in: 0..<end) {
+      let longest = names.map(\.count).max() ?? 1
+      let start = (max(0, cut - longest + 1)..<cut).first { start in
+        names.contains { start + $0.count > cut && text[start...].starts(with: $0) }
+      }
+      guard let start else { return cut }
+      end = start
+    }
+    return nil
+  }
+
+  /// The same for a range of a text.
+  func safeCut(of text: [UInt8], in range: Range<Int>) -> Int? {
+    preTokenizer.lastSafeCut(in: text, range.lowerBound, range.upperBound)
   }
 }
 

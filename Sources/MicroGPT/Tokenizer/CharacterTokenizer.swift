@@ -38,10 +38,18 @@ public struct CharacterTokenizer: TextTokenizer, Equatable {
         i += byteCount
       }
     }
+    self.init(seen: seen)
+  }
+
+  /// The vocabulary of the code points that `seen` says yes to.
+  ///
+  /// *Requires*: 0x11_0000 elements.
+  init(seen: [Bool]) {
     self.init(sorted: seen.indices.compactMap { seen[$0] ? Unicode.Scalar(UInt32($0)) : nil })
   }
 
-  private init(sorted characters: [Unicode.Scalar]) {
+  /// The vocabulary of characters in ascending order.
+  init(sorted characters: [Unicode.Scalar]) {
     self.characters = characters
     var low = [Int32](repeating: Int32(characters.count + 2), count: 0x800)
     for (id, character) in characters.enumerated() where character.value < 0x800 {

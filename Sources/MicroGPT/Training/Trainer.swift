@@ -86,7 +86,8 @@ public final class Trainer {
 
   /// Does one optimizer step.
   ///
-  /// Allocates nothing. *Requires*: `prepareStep` was called since the last one, if the recipe has stages.
+  /// Allocates nothing. *Requires*: `prepareStep` was called since the last one, if the recipe has
+  /// stages.
   ///
   /// *Throws* `TrainingError.notFinite` before anything was changed but the data position: weights
   /// and optimizer are those of the last step.

@@ -177,6 +177,12 @@ public enum TrainingCheckpoint {
     return DataSource(path: try reader.text("data_path"), validationFraction: fraction)
   }
 
+  /// Whether the windows of the run in `file`, whose text was cut by `layout`, cross documents.
+  public static func crossesDocuments(_ file: SafeTensors, _ layout: CorpusLayout) -> Bool {
+    let state = try? file.requireJSON(ModelFile.Key.training)["data"]
+    return state?["layout"]?.stringValue == CorpusLayout.stream.rawValue && layout != .stream
+  }
+
   /// Steps done by the run in `file`.
   public static func step(of file: SafeTensors) throws -> Int {
     let reader = StateReader(path: file.path, json: try file.requireJSON(ModelFile.Key.training))

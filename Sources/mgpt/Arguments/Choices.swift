@@ -58,6 +58,12 @@ enum TokenizerAction: String, CaseIterable, Sendable {
 /// How a text file is cut into training sequences.
 enum LayoutChoice: String, CaseIterable, Sendable {
   case auto, stream, documents
+  case blankLine = "blank-line"
+  case endOfText = "endoftext"
+
+  static let help =
+    "Text as one stream, a document per line (documents), or documents between blank lines or "
+    + "<|endoftext|>"
 }
 
 /// What `mgpt bench` measures.

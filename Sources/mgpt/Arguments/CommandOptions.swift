@@ -45,6 +45,7 @@ enum Invocation: Equatable, Sendable {
   case quantize(QuantizeOptions)
   case dequantize(DequantizeOptions)
   case tokenizer(TokenizerOptions)
+  case data(DataOptions)
   case presets(PresetsOptions)
   case bench(BenchOptions)
   /// Print this text to standard output and exit with 0.
@@ -60,7 +61,8 @@ var commandTypes: [any CommandOptions.Type] {
   [
     DemoOptions.self, TrainOptions.self, GenerateOptions.self, ChatOptions.self,
     EvalOptions.self, InspectOptions.self, QuantizeOptions.self, DequantizeOptions.self,
-    TokenizerOptions.self, PresetsOptions.self, BenchOptions.self, CompletionsOptions.self,
+    TokenizerOptions.self, DataOptions.self, PresetsOptions.self, BenchOptions.self,
+    CompletionsOptions.self,
     HelpOptions.self,
   ]
 }

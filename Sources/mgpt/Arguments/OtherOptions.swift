@@ -62,8 +62,10 @@ struct EvalOptions: ThreadedOptions, JSONOptions, ModelOptions, DepthOptions {
         [
           .model(.always),
           .value(
-            "data", "FILE", .file, into: \.data, example: "data/names.txt",
-            requirement: .always, help: "UTF-8 text, measured from its first byte to its last"),
+            "data", "PATH", .fileOrFolder, into: \.data, example: "data/names.txt",
+            requirement: .always,
+            help: "UTF-8 text, measured from its first byte to its last; or tokens, of which the "
+              + "validation part is"),
           .value(
             "batch-size", "N", .integer(1...65536), into: \.batchSize,
             default: "as in training", example: "12", help: "Sequences per forward pass"),

@@ -50,7 +50,8 @@ struct TokenizerOptions: JSONOptions {
         [
           .value(
             "data", "FILE", .file, into: \.data, example: "book.txt",
-            help: "Text; for decode, ids with blanks between them"),
+            help: "Text, for train also a folder of texts, JSON lines or gzip; for decode, ids "
+              + "with blanks between them"),
           .value(
             "tokenizer", "PATH", .fileOrFolder, into: \.tokenizer, example: "tokenizer.json",
             help: "tokenizer.json, vocab.json with merges.txt, .tiktoken, or a folder with one"),

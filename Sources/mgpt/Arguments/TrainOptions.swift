@@ -10,6 +10,8 @@ struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
   var data: String?
   /// How the text is cut into sequences.
   var layout: LayoutChoice?
+  /// Let windows of training cross the ends of documents.
+  var crossDocuments = false
   var tokenizer: TokenizerChoice?
   /// Tokens that a tokenizer learns from the text.
   var bpe: Int?
@@ -132,12 +134,17 @@ extension TrainOptions {
   private static var dataOptions: [Option<TrainOptions>] {
     [
       .value(
-        "data", "FILE", .file, into: \.data, example: "data/names.txt",
-        requirement: .unless("resume"), help: "UTF-8 text to train on"
+        "data", "PATH", .fileOrFolder, into: \.data, example: "data/names.txt",
+        requirement: .unless("resume"),
+        help: "UTF-8 text, a folder of texts, JSON lines, any of them packed by gzip, or tokens of "
+          + "`mgpt data prepare`, nanoGPT or llm.c"
       ).named(suggestedFor: ["input", "dataset", "file", "text"]),
       .value(
         "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
-        help: "Text as one stream, or a document per line"),
+        help: LayoutChoice.help),
+      .flag(
+        "cross-documents", into: \.crossDocuments,
+        help: "Let training windows cross the ends of documents, as nanoGPT does"),
       .value(
         "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer,
         default: "by the text where the size is, else char",

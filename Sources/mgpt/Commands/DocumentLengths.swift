@@ -32,6 +32,12 @@ struct DocumentLengths: Equatable {
     }
   }
 
+  /// The lengths of lines that are tokens already.
+  init(_ corpus: Corpus) {
+    counts = corpus.documentTokenCounts.map { $0 - 2 }
+    longest = max(1, counts.max() ?? 1)
+  }
+
   /// What to tell if some documents don't fit into a context; nil if all do.
   func note(context: Int) -> String? {
     // A document predicts each of its tokens and the end.

@@ -84,12 +84,17 @@ func trainedBatchSize(_ saved: ModelFile) -> Int? {
 ///
 /// Unlike in training, another tokenizer is no way out of bad UTF-8.
 func evaluationSplit(_ saved: ModelFile, _ path: String) throws -> TokenSplit {
-  let text = try readFile(path)
-  do {
+  if TokenFolder.isOne(path) {
+    return try TokenFolder(path, tokenizer: saved.tokenizer).corpus.validation
+  }
+  let source = try TextSource(path)
+  let text = try source.read(saved.layout).text
+  do throws(DataError) {
     return try TokenSplit(
       text: text, layout: saved.layout, tokenizer: saved.tokenizer, path: path)
   } catch {
-    guard case .invalidUTF8(_, let byte, let offset) = error else { throw error }
+    guard case .invalidUTF8(let path, let byte, let offset) = source.located(error, saved.layout)
+    else { throw error }
     throw SetupError.notText(path: path, byte: byte, offset: offset)
   }
 }

@@ -32,7 +32,7 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
           text.show($0)
           return Signals.received == nil && writer?.failure == nil
         }))
-    hasNext = saved.layout == .stream && sample + 1 < asked.numSamples
+    hasNext = saved.layout != .documents && sample + 1 < asked.numSamples
     if writer?.failure != nil { break }
   }
   try writer?.finish()

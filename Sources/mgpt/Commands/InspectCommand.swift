@@ -29,7 +29,7 @@ func runInspect(_ asked: InspectOptions) throws -> Int32 {
     "\(path), all checksums right",
     "  parameters      \(saved.model.parameterCount)",
     "  tokenizer       \(saved.tokenizer.kind.rawValue), \(c.vocabularySize) ids, "
-      + "trained on \(saved.layout == .stream ? "one stream of text" : "a document per line")",
+      + "trained on \(layoutWords(saved.layout))",
   ]
   if let format = saved.quantizedFormat {
     lines.append("  quantisation    weights in \(format.rawValue), embedding and head in int8")

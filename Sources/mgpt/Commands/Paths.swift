@@ -19,6 +19,12 @@ func isFolder(_ path: String) -> Bool {
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
+/// The size of the file at `path`; nil if there is none.
+func fileByteCount(_ path: String) -> Int? {
+  var status = stat()
+  return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+}
+
 /// Whether two paths lead to one folder that exists.
 func isSameFolder(_ first: String, _ second: String) -> Bool {
   var (one, other) = (stat(), stat())

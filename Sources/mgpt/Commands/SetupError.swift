@@ -21,6 +21,8 @@ enum SetupError: UserFacingError, Equatable {
   case sweptCache
   case sizeOfModel(option: String, path: String)
   case twoTokenizers(found: String)
+  case decidedByTokens(option: String, path: String)
+  case crossedLines(path: String)
   case foreignOption(option: String, action: String)
   case notIDs(path: String, found: String, offset: Int)
   case otherFormat(found: String, expected: String, path: String)
@@ -29,7 +31,7 @@ enum SetupError: UserFacingError, Equatable {
     switch self {
     case .folderInUse, .notAFolder, .outputExists: .cantCreate
     case .missing, .sameFile, .onlyForMuon, .sizeOfModel, .decodedOneByOne, .twoTokenizers,
-      .foreignOption, .sweptThreshold, .sweptCache:
+      .decidedByTokens, .crossedLines, .foreignOption, .sweptThreshold, .sweptCache:
       .usage
     case .otherModel, .finished: .config
     case .noSuchRun, .noSuchModel: .noInput
@@ -84,6 +86,12 @@ enum SetupError: UserFacingError, Equatable {
         + "\(option) out to measure that model."
     case .twoTokenizers(let found):
       "--bpe learns byte pairs. Found also --tokenizer \(found), expected bpe. Leave one of them out."
+    case .decidedByTokens(let option, let path):
+      "\(option) is decided already. Found tokens in \(path), expected a text. Leave \(option) out, or "
+        + "prepare the text with it."
+    case .crossedLines(let path):
+      "--cross-documents needs documents in the order of the text. Found lines in \(path), which are "
+        + "split by a shuffle. Use --layout stream, or leave it out."
     case .foreignOption(let option, let action):
       "\(option) has no meaning for `mgpt tokenizer \(action)`. Leave it out."
     case .notIDs(let path, let found, let offset):

@@ -66,13 +66,10 @@ private func trainTokenizer(_ asked: TokenizerOptions) throws -> Int32 {
   let start = clock.now
   var byteCount = 0
   try BytePairTrainer.check(vocabularySize: size)
-  let cut = { (text: [UInt8]) -> Int? in
-    asked.lines ? text.lastIndex(of: 0x0A).map { $0 + 1 } : trainer.safeCut(of: text)
-  }
-  try forEachChunk(of: data, safeCut: cut) { text in
-    if asked.lines { trainer.addLines(of: text) } else { trainer.add(text, in: 0..<text.count) }
-    byteCount += text.count
-    display.show("\(Format.bytes(byteCount)) read, \(trainer.distinctPieceCount) different words")
+  let source = try TextSource(data)
+  try trainer.add(source, layout: asked.lines ? .documents : nil) { count, words in
+    byteCount = count
+    display.show("\(Format.bytes(count)) read, \(words) different words")
   }
   let vocabulary = try trainer.train(vocabularySize: size) { found, wanted in
     display.show("\(found) of \(wanted) tokens")
@@ -187,22 +184,4 @@ private func decodeIDs(_ asked: TokenizerOptions) throws -> Int32 {
     Terminal.output.write(bytes: text)
   }
   return 0
-}
-
-/// A line on standard error that each step replaces, where a person watches.
-private struct ProgressNote {
-  let isShown = Terminal.error.isTerminal
-
-  func show(_ text: String) {
-    if isShown { Terminal.error.write("\r\(text)\u{1B}[K") }
-  }
-
-  func clear() { show("") }
-}
-
-extension Duration {
-  /// As a number, to a microsecond.
-  fileprivate var seconds: Double {
-    Double(components.seconds) + Double(components.attoseconds / 1_000_000_000_000) / 1e6
-  }
 }

@@ -21,17 +21,16 @@ extension TrainSetup {
       throw SetupError.finished(step: step, steps: recipe.steps, path: path)
     }
     source.path = asked.data ?? source.path
-    let text = try readFile(source.path)
+    let data = try TrainData(asked, path: source.path, saved: saved)
     tokenizer = saved.tokenizer
     architecture = saved.model.configuration
-    corpus = try Corpus(
-      text: text, layout: saved.layout, tokenizer: tokenizer,
-      contextLength: architecture.contextLength,
-      validationFraction: source.validationFraction, path: source.path)
+    corpus = try data.corpus(
+      contextLength: architecture.contextLength, validationFraction: source.validationFraction,
+      crossesDocuments: TrainingCheckpoint.crossesDocuments(saved.file, saved.layout))
     recipe.recomputes = asked.recompute
     configuration = recipe
     estimate = try Self.estimate(
-      architecture, configuration, tokenCount: corpus.tokenCount, asked, compute)
+      architecture, configuration, tokenCount: data.residentTokenCount(corpus), asked, compute)
     folder = asked.out ?? asked.checkpointPath.map(parentFolder) ?? parentFolder(of: path)
     // Going on from the best checkpoint must not overwrite it with a later, worse one.
     let isElsewhere = asked.out != nil || asked.checkpointPath != nil
@@ -100,6 +99,10 @@ extension TrainSetup {
       ("--loop-growth", asked.loopGrowth ? "on" : nil, recipe.growsLoops ? "on" : "off"),
       ("--tokenizer", asked.tokenizer.map(word), saved.tokenizer.kind.rawValue),
       ("--bpe", asked.bpe.map(String.init), vocabulary(saved.tokenizer)),
+      (
+        "--cross-documents", asked.crossDocuments ? "on" : nil,
+        onOff(TrainingCheckpoint.crossesDocuments(saved.file, saved.layout))
+      ),
       ("--layout", asked.layout == .auto ? nil : asked.layout?.rawValue, saved.layout.rawValue),
       (
         "--val-fraction", asked.validationFraction.map { "\($0)" }, "\(source.validationFraction)"

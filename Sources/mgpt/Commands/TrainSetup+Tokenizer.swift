@@ -14,9 +14,7 @@ extension TrainSetup {
     switch asked.tokenizer {
     case .file(let file)?:
       if asked.bpe != nil { throw SetupError.twoTokenizers(found: file) }
-      let tokenizer = try readTokenizer(file)
-      if layout == .stream { return tokenizer }
-      return BytePairTokenizer(try tokenizer.vocabulary.withEndToken())
+      return try readTokenizer(file, for: layout)
     case .kind(let kind)?:
       if asked.bpe != nil && kind != .bpe {
         throw SetupError.twoTokenizers(found: kind.rawValue)

@@ -48,36 +48,28 @@ extension TrainSetup {
     guard let path = asked.data else {
       throw SetupError.missing(flag: "--data", why: "a new run needs a text to train on")
     }
-    let text = try readFile(path)
-    let layout = Self.layout(asked.layout, text)
-    tokenizer = try Self.tokenizer(asked, text, layout, path)
-    let longest = layout == .documents ? DocumentLengths(text, tokenizer) : nil
-    let choice = try Self.size(asked, text.count, longest, tokenizer, compute)
+    let data = try TrainData(asked, path: path)
+    tokenizer = data.tokenizer
+    let longest = data.lengths
+    let choice = try Self.size(asked, data.byteCount, longest, tokenizer, compute)
     let preset = try asked.preset.map(findPreset) ?? choice.preset
     let family =
       asked.family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
     architecture = try Self.model(asked, preset, family, tokenizer, longest)
     let context = architecture.contextLength
-    corpus = try Corpus(
-      text: text, layout: layout, tokenizer: tokenizer, contextLength: context,
-      validationFraction: asked.validationFraction ?? 0.1, path: path)
+    corpus = try data.corpus(
+      contextLength: context, validationFraction: asked.validationFraction ?? 0.1,
+      crossesDocuments: asked.crossDocuments)
     configuration = try Self.recipe(asked, preset, family, context: context)
     estimate = try Self.estimate(
-      architecture, configuration, tokenCount: corpus.tokenCount, asked, compute)
+      architecture, configuration, tokenCount: data.residentTokenCount(corpus), asked, compute)
     (folder, options) = Self.places(asked, dataPath: path)
     if !asked.plan { try Self.refuseUsed(folder, options, force: asked.force) }
-    if asked.choosesSize { notes.append(Self.words(choice, text.count, tokenizer, asked)) }
+    if asked.choosesSize { notes.append(Self.words(choice, data.byteCount, tokenizer, asked)) }
     if let longest, let note = longest.note(context: context) { notes.append(note) }
+    notes += data.notes
     finish(asked)
     try fitSteps(asked, compute)
-  }
-
-  private static func layout(_ choice: LayoutChoice?, _ text: [UInt8]) -> CorpusLayout {
-    switch choice {
-    case .stream?: .stream
-    case .documents?: .documents
-    case .auto?, nil: CorpusLayout.suggested(for: text)
-    }
   }
 
   private static func model(

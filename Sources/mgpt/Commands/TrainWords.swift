@@ -42,8 +42,8 @@ struct TrainWords {
   }
 
   private var data: String {
-    let unit = setup.corpus.layout == .documents ? "a document per line" : "one stream"
-    return "\(setup.options.source.path), \(unit), \(setup.tokenizer.kind.rawValue) vocabulary of "
+    return
+      "\(setup.options.source.path), \(layoutWords(setup.corpus.layout, isShort: true)), \(setup.tokenizer.kind.rawValue) vocabulary of "
       + "\(setup.tokenizer.vocabularySize)"
   }
 
@@ -129,6 +129,16 @@ struct TrainWords {
     }
     lines += setup.notes.map { "note     \($0)" }
     return lines.joined(separator: "\n") + "\n"
+  }
+}
+
+/// How a text was cut into sequences.
+func layoutWords(_ layout: CorpusLayout, isShort: Bool = false) -> String {
+  switch layout {
+  case .stream: isShort ? "one stream" : "one stream of text"
+  case .documents: "a document per line"
+  case .blankLine: "documents between blank lines"
+  case .endOfText: "documents between <|endoftext|>"
   }
 }
 

@@ -60,8 +60,8 @@ import Testing
       ),
       (
         .tooFewDocuments(path: "a.txt", found: 1, expected: 2), .data,
-        "a.txt has too few documents. Found 1 non-blank line, expected at least 2. Add lines, or "
-          + "give another file."
+        "a.txt has too few documents. Found 1 document with text in it, expected at least 2. Add "
+          + "some, give another file, or use another --layout."
       ),
       (
         .otherData(

@@ -16,7 +16,9 @@ import Testing
         kind: .constant, maximum: 1, minimum: 1, warmupSteps: 0, totalSteps: 1, patience: 1))
     recipe.recomputes = recomputes
     let table = ParameterTable(c)
-    return MemoryPlan(LossGraph(c, table, recipe, passes: passes).graph).byteCount
+    return MemoryPlan(
+      LossGraph(c, table, recipe, TrainingStage(passes: passes, loss: recipe.recursionLoss)).graph
+    ).byteCount
   }
 
   /// With gates after each pass, and everything but one pass computed again.
