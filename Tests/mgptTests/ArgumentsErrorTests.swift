@@ -24,11 +24,13 @@ import Testing
     Case(
       "unknown command", ["frobnicate"],
       #"mgpt: unknown command "frobnicate". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, data, presets, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, data, presets, bench, completions or help. See mgpt --help"
+    ),
     Case(
       "empty command", [""],
       #"mgpt: unknown command "". Expected demo, train, generate, chat, eval, inspect, "#
-        + "quantize, dequantize, tokenizer, data, presets, bench, completions or help. See mgpt --help"),
+        + "quantize, dequantize, tokenizer, data, presets, bench, completions or help. See mgpt --help"
+    ),
     Case(
       "option before a command", ["--data", "x"],
       #"mgpt: no command given. Found "--data" first, expected train, eval, quantize, tokenizer or data. See mgpt --help"#

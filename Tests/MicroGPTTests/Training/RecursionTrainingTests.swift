@@ -59,7 +59,7 @@ import Testing
     #expect(early.trainer.stage.loss == .final)
   }
 
-  /// The stages of the ten steps of `run`, which ends with the same bits if it is resumed at `stop`.
+  /// The stages of the ten steps of `run`, which ends with the same bits where it is resumed.
   private func stages(of run: SmallRun, _ stop: Int) throws -> [TrainingStage] {
     let folder = try TemporaryFolder()
     var stages: [TrainingStage] = []
