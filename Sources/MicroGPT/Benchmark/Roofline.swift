@@ -135,7 +135,7 @@ extension Compute {
     return mg_bench_read(context, byteCount ?? sizes.last ?? 0, seconds)
   }
 
-  /// What operations are given, with the pool or, for one thread, without.
+  /// What operations are given, with the pool or, for one thread, without; valid while `self` is.
   func context(threads: Int) -> mg_context {
     var context = self.context.pointee
     if threads == 1 { context.pool = nil }

@@ -20,7 +20,8 @@ public final class Trainer {
   let gradients: Arena
   /// What the graph is of.
   private(set) var stage: TrainingStage
-  private(set) var executor: Executor
+  /// nil while one graph makes room for the next, and after there was no memory for it.
+  private var running: Executor?
   /// Parts of the gradient block that a step begins with zeros in.
   private(set) var zeroed: [Range<Int>]
   private var loss: LossGraph
@@ -54,13 +55,20 @@ public final class Trainer {
     gradients = try Arena(byteCount: model.table.elementCount * 4)
     stage = configuration.stage(at: 0, of: model.configuration.passCount)
     loss = LossGraph(model.configuration, model.table, configuration, stage)
-    executor = try Executor(
+    let executor = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
+    running = executor
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
     let elements = configuration.batchSize * model.configuration.contextLength
     batches = try Arena(byteCount: 2 * elements * 4 * configuration.gradientAccumulation)
     try compute.reserve(
       scratchPerWorker: 0, shared: mg_shared_scratch(0, model.table.elementCount))
+  }
+
+  /// What runs the graph of the stage.
+  var executor: Executor {
+    guard let running else { preconditionFailure("a step after prepareStep failed") }
+    return running
   }
 
   /// Tokens of one step, padding included.
@@ -78,7 +86,9 @@ public final class Trainer {
     let isProfiled = executor.profile != nil
     stage = wanted
     loss = LossGraph(model.configuration, model.table, configuration, stage)
-    executor = try Executor(
+    // The memory of the old graph is free before that of the new one is asked for.
+    running = nil
+    running = try Executor(
       loss.graph, compute: compute, parameters: model.weights, gradients: gradients)
     zeroed = executor.rangesToZero(elementCount: model.table.elementCount)
     if isProfiled { startProfile() }

@@ -51,14 +51,12 @@ public struct TrainingConfiguration: Sendable, Equatable {
     return step * 2 < steps ? min(2, passCount) : passCount
   }
 
-  /// What the passes learn at a step.
-  func recursionLoss(at step: Int) -> RecursionLoss {
-    recursionLoss == .gate && Double(step) < gateStart * Double(steps) ? .final : recursionLoss
-  }
-
   /// What the graph of a step depends on, of a model trained for `passCount`.
   func stage(at step: Int, of passCount: Int) -> TrainingStage {
-    TrainingStage(passes: passes(at: step, of: passCount), loss: recursionLoss(at: step))
+    let isEarly = Double(step) < gateStart * Double(steps)
+    let lastAlone = passCount > 1 && recursionLoss == .gate && isEarly
+    return TrainingStage(
+      passes: passes(at: step, of: passCount), loss: lastAlone ? .final : recursionLoss)
   }
 
   /// AdamW's highest rate where it is another than that of the schedule.

@@ -34,7 +34,9 @@ import Testing
 
   @Test func everyShapeStatesItsCost() throws {
     let free: Set = ["attention_scratch", "mg_fork_join"]
-    var context = try Compute(threadCount: 1, backEnd: "scalar").context(threads: 1)
+    let compute = try Compute(threadCount: 1, backEnd: "scalar")
+    defer { withExtendedLifetime(compute) {} }
+    var context = compute.context(threads: 1)
     for benchmark in 0..<mg_bench_count() {
       let name = KernelBenchmark.names[benchmark]
       let shapeCount = mg_bench_about(benchmark).shape_count
