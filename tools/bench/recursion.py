@@ -25,11 +25,14 @@ LOOP = ["--recursion-steps", "3"]
 MODELS = {
     "2 layers": ["--layers", "2"],
     "core 2 × 3, final loss": ["--core", "2", *LOOP, "--recursion-loss", "final"],
-    "core 2 × 3, gate loss": ["--core", "2", *LOOP],
+    "core 2 × 3, gate loss": ["--core", "2", *LOOP, "--gate-start", "0"],
+    "core 2 × 3, gates from 15 %": ["--core", "2", *LOOP, "--gate-start", "0.15"],
     "4 layers": ["--layers", "4"],
-    "1 + core 2 × 3 + 1, gate loss": ["--prelude", "1", "--core", "2", "--coda", "1", *LOOP],
+    "1 + core 2 × 3 + 1, gate loss": ["--prelude", "1", "--core", "2", "--coda", "1", *LOOP]
+    + ["--gate-start", "0"],
 }
 GATED = "core 2 × 3, gate loss"
+LATER = "core 2 × 3, gates from 15 %"
 STEPS = ("train", "losses", "exits", "int8", "time")
 # The share of the passes that must be saved for at most so many nats.
 BARS = ((0.001, 0.36), (0.005, 0.45), (0.010, 0.55))
@@ -124,12 +127,15 @@ def losses(bench: Bench, seeds: list[int]) -> None:
 
 def exits(bench: Bench, seeds: list[int]) -> None:
     """What leaving early costs, by gate against the bars, and by the other measures beside it."""
-    row("passes saved", *(f"nats lost, seed {seed}" for seed in seeds), "bar")
-    row("---", *("---" for _ in seeds), "---")
-    sweeps = {seed: bench.sweep(bench.model(GATED, seed), "gate") for seed in seeds}
-    for bar, saved in BARS:
-        cells = (f"{lost_at(sweeps[seed], saved):+.4f}" for seed in seeds)
-        row(f"{saved:.0%}", *cells, f"{bar:.3f}")
+    sweeps = {}
+    for name in (LATER, GATED):
+        print(f"\n{name}\n")
+        row("passes saved", *(f"nats lost, seed {seed}" for seed in seeds), "bar")
+        row("---", *("---" for _ in seeds), "---")
+        sweeps = {seed: bench.sweep(bench.model(name, seed), "gate") for seed in seeds}
+        for bar, saved in BARS:
+            cells = (f"{lost_at(sweeps[seed], saved):+.4f}" for seed in seeds)
+            row(f"{saved:.0%}", *cells, f"{bar:.3f}")
     print()
     row("passes saved", *(f"gate / {m}, seed {seed}" for m in ("entropy", "kl") for seed in seeds))
     row("---", *("---" for _ in range(2 * len(seeds))))

@@ -28,7 +28,7 @@ extension TrainOptions {
           + "only the last"),
       .value(
         "gate-start", "X", .real(.including(0), .including(1)), into: \.gateStart,
-        default: "0.1", example: "0.25",
+        default: "0.15", example: "0.25",
         help: "Share of the run before the gates begin, when only the last pass learns: more is "
           + "better for the last pass, worse for those that leave early"),
       .flag(
