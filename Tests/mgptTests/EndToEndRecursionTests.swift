@@ -12,9 +12,11 @@ import Testing
   private static let recursive =
     "--recursion-steps 3 --prelude 1 --coda 1 --min-recursion-steps 1 --exit-threshold 0.4"
 
-  /// A folder with a recursive model, one without gates, and a plain one.
+  /// A folder with a recursive model, one without gates, and a plain one; short.txt is a text to
+  /// evaluate them on some hundred times.
   private func workspace() throws -> Workspace {
     let here = try Workspace()
+    here.write(String(here.text("text.txt").prefix(1500)), to: "short.txt")
     let models = [
       ("rlm", Self.recursive), ("final", "--recursion-steps 2 --recursion-loss final"),
       ("plain", ""),
@@ -29,7 +31,7 @@ import Testing
   @Test func evaluatesToAnyDepth() throws {
     let here = try workspace()
     func evaluate(_ options: String) throws -> JSON {
-      let run = try here.mgpt("eval --model rlm --data text.txt --json --threads 1 \(options)")
+      let run = try here.mgpt("eval --model rlm --data short.txt --json --threads 1 \(options)")
       #expect(run.code == 0, "\(run.error)")
       return try JSON.parse(run.output)
     }
@@ -45,13 +47,13 @@ import Testing
     #expect(cached["passes"] == own["passes"])
     let one = try evaluate("--recursion-steps 1 --exit-threshold 1")
     #expect(one["passes"]?.doubleValue == 1)
-    let losses = try here.mgpt("eval --model final --data text.txt --threads 1").output
+    let losses = try here.mgpt("eval --model final --data short.txt --threads 1").output
     #expect(losses.contains("after each pass: "))
   }
 
   @Test func sweepsThresholds() throws {
     let here = try workspace()
-    let run = try here.mgpt("eval --model rlm --data text.txt --exit-sweep --json --threads 1")
+    let run = try here.mgpt("eval --model rlm --data short.txt --exit-sweep --json --threads 1")
     #expect(run.code == 0 && run.error == "drawn in rlm/exits.svg\n")
     let json = try JSON.parse(run.output)
     let points = json["points"]?.arrayValue ?? []
@@ -65,7 +67,7 @@ import Testing
     let chart = here.text("rlm/exits.svg")
     #expect(chart.hasPrefix("<svg") && chart.hasSuffix("</svg>\n"))
     let table = try here.mgpt(
-      "eval --model final --data text.txt --exit-sweep --chart a.svg --threads 1")
+      "eval --model final --data short.txt --exit-sweep --chart a.svg --threads 1")
     #expect(table.output.hasPrefix("all 2 passes: loss ") && !table.output.contains("gate"))
     #expect(here.bytes("a.svg") != nil)
   }
