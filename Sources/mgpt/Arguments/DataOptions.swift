@@ -8,7 +8,7 @@ enum DataAction: String, CaseIterable, Sendable {
 }
 
 /// What `mgpt data` was asked to do.
-struct DataOptions: JSONOptions {
+struct DataOptions: TextOptions, JSONOptions {
   /// Always given.
   var action: DataAction?
   /// Text, folder, JSON lines.
@@ -17,9 +17,7 @@ struct DataOptions: JSONOptions {
   var output: String?
   var layout: LayoutChoice?
   var tokenizer: TokenizerChoice?
-  /// Tokens that a tokenizer learns from the text.
   var bpe: Int?
-  /// Share of the text that is held back for validation, above 0 and at most 0.5.
   var validationFraction: Double?
   var force = false
   var json = false
@@ -55,22 +53,7 @@ struct DataOptions: JSONOptions {
             "out", "DIR", .folder, into: \.output, example: "book", requirement: .always,
             help: "Folder of train.bin, val.bin and meta.json"
           ).named(suggestedFor: ["out-dir", "output"]),
-          .value(
-            "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
-            help: LayoutChoice.help),
-          .value(
-            "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer, default: "char",
-            example: "byte",
-            help: "Unit of a token: char, byte, bpe (learned from the text), or a "
-              + "file such as tokenizer.json"),
-          .value(
-            "bpe", "N", .integer(257...1 << 22), into: \.bpe, default: "512 to 4096, by the text",
-            example: "1024", help: "Tokens that --tokenizer bpe learns; implies it"
-          ).named(suggestedFor: ["vocab-size"]),
-          .value(
-            "val-fraction", "X", .real(.excluding(0), .including(0.5)), into: \.validationFraction,
-            default: "0.1", example: "0.1", help: "Share of the text held back for validation"
-          ).named(suggestedFor: ["val-split", "validation-fraction"]),
+          .layout, .tokenizer(default: "char"), .bpe, .validationFraction,
           .flag("force", into: \.force, help: "Replace the files in the folder if there are any"),
           .json(help: "Print what was made as JSON"),
         ])

@@ -4,7 +4,7 @@
 import MicroGPT
 
 /// What `mgpt train` was asked to do.
-struct TrainOptions: ThreadedOptions, SeededOptions, JSONOptions {
+struct TrainOptions: TextOptions, ThreadedOptions, SeededOptions, JSONOptions {
   // Data and files
   /// Text to train on; given unless `resume` is.
   var data: String?
@@ -139,26 +139,11 @@ extension TrainOptions {
         help: "UTF-8 text, a folder of texts, JSON lines, any of them packed by gzip, or tokens of "
           + "`mgpt data prepare`, nanoGPT or llm.c"
       ).named(suggestedFor: ["input", "dataset", "file", "text"]),
-      .value(
-        "layout", "KIND", .choice, into: \.layout, default: "auto", example: "documents",
-        help: LayoutChoice.help),
+      .layout,
       .flag(
         "cross-documents", into: \.crossDocuments,
         help: "Let training windows cross the ends of documents, as nanoGPT does"),
-      .value(
-        "tokenizer", "KIND|FILE", .tokenizer, into: \.tokenizer,
-        default: "by the text where the size is, else char",
-        example: "byte",
-        help: "Unit of a token: char, byte, bpe (learned from the text), or a file such as "
-          + "tokenizer.json"),
-      .value(
-        "bpe", "N", .integer(257...1 << 22), into: \.bpe, default: "512 to 4096, by the text",
-        example: "1024", help: "Tokens that --tokenizer bpe learns; implies it"
-      ).named(suggestedFor: ["vocab-size"]),
-      .value(
-        "val-fraction", "X", .real(.excluding(0), .including(0.5)), into: \.validationFraction,
-        default: "0.1", example: "0.1", help: "Share of the text held back for validation"
-      ).named(suggestedFor: ["val-split", "validation-fraction"]),
+      .tokenizer(default: "by the text where the size is, else char"), .bpe, .validationFraction,
       .value(
         "out", "DIR", .folder, into: \.out, default: "runs/NAME, after the data file",
         example: "runs/names", help: "Run folder: checkpoints, metrics and loss curve"
