@@ -91,6 +91,9 @@ struct TrainData {
   /// Tokens that lie in memory: none of a folder's.
   func residentTokenCount(_ corpus: Corpus) -> Int { folder == nil ? corpus.tokenCount : 0 }
 
+  /// No more than these will lie in memory, whatever the context.
+  var mostResidentTokens: Int { folder == nil ? byteCount : 0 }
+
   /// What the person should know of the data, a line each.
   var notes: [String] {
     var notes: [String] = []

@@ -14,9 +14,9 @@ extension TrainSetup {
   /// The size that suits; measures the peak for a twentieth of a second if there is a time to
   /// keep.
   static func size(
-    _ asked: TrainOptions, _ byteCount: Int, _ documents: DocumentLengths?,
-    _ tokenizer: any TextTokenizer, _ compute: Compute
+    _ asked: TrainOptions, _ data: TrainData, _ compute: Compute
   ) throws -> SizeChoice {
+    let tokenizer = data.tokenizer
     let available = asked.force || asked.plan ? nil : MemorySupply().byteCount
     // The peak alone: measuring the memory would take a buffer of hundreds of megabytes.
     let speed =
@@ -29,7 +29,7 @@ extension TrainSetup {
       try? recipe(asked, preset, preset.family, context: preset.context)
     }
     return SizeChoice(
-      byteCount: byteCount, isList: (documents?.longest ?? .max) <= SizeChoice.longestOfLists,
+      byteCount: data.byteCount, isList: (data.lengths?.longest ?? .max) <= SizeChoice.longestOfLists,
       seconds: asked.time.map(Double.init),
       tokensPerSecond: { preset in
         guard let speed, let plan = plan(preset) else { return .infinity }
@@ -40,7 +40,7 @@ extension TrainSetup {
       fits: { preset in
         guard let available, let plan = plan(preset) else { return true }
         let estimate = MemoryEstimate(
-          model(preset), plan, tokenCount: byteCount, samples: asked.sampleTokens > 0,
+          model(preset), plan, tokenCount: data.mostResidentTokens, samples: asked.sampleTokens > 0,
           compute: compute)
         return estimate.byteCount <= available
       })

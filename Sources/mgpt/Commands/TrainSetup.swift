@@ -51,7 +51,7 @@ extension TrainSetup {
     let data = try TrainData(asked, path: path)
     tokenizer = data.tokenizer
     let longest = data.lengths
-    let choice = try Self.size(asked, data.byteCount, longest, tokenizer, compute)
+    let choice = try Self.size(asked, data, compute)
     let preset = try asked.preset.map(findPreset) ?? choice.preset
     let family =
       asked.family.flatMap { ModelFamily(rawValue: $0.rawValue) } ?? preset.family
