@@ -29,7 +29,8 @@ extension TrainSetup {
       try? recipe(asked, preset, preset.family, context: preset.context)
     }
     return SizeChoice(
-      byteCount: data.byteCount, isList: (data.lengths?.longest ?? .max) <= SizeChoice.longestOfLists,
+      byteCount: data.byteCount,
+      isList: (data.lengths?.longest ?? .max) <= SizeChoice.longestOfLists,
       seconds: asked.time.map(Double.init),
       tokensPerSecond: { preset in
         guard let speed, let plan = plan(preset) else { return .infinity }
