@@ -28,11 +28,13 @@ MODELS = {
     "core 2 × 3, gate loss": ["--core", "2", *LOOP, "--gate-start", "0"],
     "core 2 × 3, gates from 15 %": ["--core", "2", *LOOP, "--gate-start", "0.15"],
     "4 layers": ["--layers", "4"],
+    "1 + core 2 × 3 + 1, gates from 15 %": ["--prelude", "1", "--core", "2", "--coda", "1", *LOOP]
+    + ["--gate-start", "0.15"],
     "1 + core 2 × 3 + 1, gate loss": ["--prelude", "1", "--core", "2", "--coda", "1", *LOOP]
     + ["--gate-start", "0"],
 }
 GATED = "core 2 × 3, gate loss"
-LATER = "core 2 × 3, gates from 15 %"
+LATER = ("core 2 × 3, gates from 15 %", "1 + core 2 × 3 + 1, gates from 15 %")
 STEPS = ("train", "losses", "exits", "int8", "time")
 # The share of the passes that must be saved for at most so many nats.
 BARS = ((0.001, 0.36), (0.005, 0.45), (0.010, 0.55))
@@ -59,7 +61,7 @@ class Bench:
 
     def folder(self, name: str, seed: int) -> Path:
         """Where a run is."""
-        return self.out / f"{re.sub('[^a-z0-9]+', '-', name.lower())}-{seed}"
+        return self.out / f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}-{seed}"
 
     def model(self, name: str, seed: int) -> Path:
         """The checkpoint after the last step."""
@@ -128,7 +130,7 @@ def losses(bench: Bench, seeds: list[int]) -> None:
 def exits(bench: Bench, seeds: list[int]) -> None:
     """What leaving early costs, by gate against the bars, and by the other measures beside it."""
     sweeps = {}
-    for name in (LATER, GATED):
+    for name in (*LATER, GATED):
         print(f"\n{name}\n")
         row("passes saved", *(f"nats lost, seed {seed}" for seed in seeds), "bar")
         row("---", *("---" for _ in seeds), "---")
