@@ -74,22 +74,9 @@ public func makeTokenizer(
     return try trainBytePairs(
       on: text, layout, vocabularySize ?? suggestedVocabularySize(byteCount: text.count), path)
   case .character:
-    let ranges =
-      switch layout {
-      case .stream: [text.startIndex..<text.endIndex]
-      case .documents: documentRanges(in: text)
-      case .blankLine, .endOfText: [Range<Int>]()
-      }
-    if layout == .blankLine || layout == .endOfText {
-      var reader = CharacterReader(path: path)
-      _ = try DocumentCutter.readAll(text, layout, to: &reader)
-      return reader.tokenizer
-    }
-    do {
-      return try CharacterTokenizer(trainingText: text, in: ranges)
-    } catch {
-      throw DataError(error, path: path)
-    }
+    var reader = CharacterReader(path: path)
+    _ = try DocumentCutter.readAll(text, layout, to: &reader)
+    return reader.tokenizer
   }
 }
 

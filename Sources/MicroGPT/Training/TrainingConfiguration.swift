@@ -59,6 +59,13 @@ public struct TrainingConfiguration: Sendable, Equatable {
       passes: passes(at: step, of: passCount), loss: lastAlone ? .final : recursionLoss)
   }
 
+  /// The same recipe, every step with the graph of the last ones, which take longest.
+  public var withoutStages: TrainingConfiguration {
+    var whole = self
+    (whole.gateStart, whole.growsLoops) = (0, false)
+    return whole
+  }
+
   /// AdamW's highest rate where it is another than that of the schedule.
   var highestAdamWRate: Double? { optimizer == .muon ? muon.adamWRate : nil }
 

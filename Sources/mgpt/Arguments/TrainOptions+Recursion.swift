@@ -1,5 +1,7 @@
 // The options of `mgpt train` for recursive models.
 
+import MicroGPT
+
 extension TrainOptions {
   static var recursionOptions: [Option<TrainOptions>] {
     [
@@ -28,7 +30,7 @@ extension TrainOptions {
           + "only the last"),
       .value(
         "gate-start", "X", .real(.including(0), .including(1)), into: \.gateStart,
-        default: "0.15", example: "0.25",
+        default: "\(Recipe.gateStart)", example: "0.25",
         help: "Share of the run before the gates begin, when only the last pass learns: more is "
           + "better for the last pass, worse for those that leave early"),
       .flag(

@@ -43,14 +43,10 @@ func runData(_ asked: DataOptions) throws -> Int32 {
 private func vocabulary(
   _ asked: DataOptions, _ layout: CorpusLayout
 ) throws -> DataPreparation.Vocabulary {
-  switch asked.tokenizer {
-  case .file(let file)?:
-    if asked.bpe != nil { throw SetupError.twoTokenizers(found: file) }
-    return .given(try readTokenizer(file, for: layout))
-  case .kind(let kind)?:
-    if asked.bpe != nil && kind != .bpe { throw SetupError.twoTokenizers(found: kind.rawValue) }
-    return .kind(kind, size: asked.bpe)
-  case nil: return .kind(asked.bpe == nil ? .character : .bpe, size: asked.bpe)
+  switch try asked.tokenizerChoice() {
+  case .file(let file)?: .given(try readTokenizer(file, for: layout))
+  case .kind(let kind)?: .kind(kind, size: asked.bpe)
+  case nil: .kind(.character, size: nil)
   }
 }
 

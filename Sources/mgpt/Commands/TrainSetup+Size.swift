@@ -71,7 +71,7 @@ extension TrainSetup {
     guard let time = asked.time, asked.steps == nil else { return }
     let seconds = Double(time)
     let trainer = try Trainer(
-      model: makeModel(), configuration: configuration, training: corpus.training,
+      model: makeModel(), configuration: configuration.withoutStages, training: corpus.training,
       compute: compute)
     let step = try Self.stepSeconds(trainer, atMost: seconds / 20)
     // Forward is a third of a step.

@@ -11,27 +11,32 @@ extension TrainSetup {
   static func tokenizer(
     _ asked: TrainOptions, _ text: [UInt8], _ layout: CorpusLayout, _ path: String
   ) throws -> any TextTokenizer {
-    switch asked.tokenizer {
-    case .file(let file)?:
-      if asked.bpe != nil { throw SetupError.twoTokenizers(found: file) }
-      return try readTokenizer(file, for: layout)
+    switch try asked.tokenizerChoice() {
+    case .file(let file)?: return try readTokenizer(file, for: layout)
     case .kind(let kind)?:
-      if asked.bpe != nil && kind != .bpe {
-        throw SetupError.twoTokenizers(found: kind.rawValue)
-      }
       return try makeTokenizer(
         kind, for: text, layout: layout, path: path, vocabularySize: asked.bpe)
     case nil:
-      if asked.bpe == nil && asked.choosesSize,
+      if asked.choosesSize,
         SizeChoice.tokenizer(byteCount: text.count, layout: layout) == .bpe,
         // A text that repeats itself has too few pairs.
         let pairs = try? makeTokenizer(.bpe, for: text, layout: layout, path: path)
       {
         return pairs
       }
-      return try makeTokenizer(
-        asked.bpe == nil ? .character : .bpe, for: text, layout: layout, path: path,
-        vocabularySize: asked.bpe)
+      return try makeTokenizer(.character, for: text, layout: layout, path: path)
+    }
+  }
+}
+
+extension TextOptions {
+  /// What `--tokenizer` and `--bpe`, which implies byte pairs, say together; nil if nothing.
+  func tokenizerChoice() throws(SetupError) -> TokenizerChoice? {
+    guard bpe != nil else { return tokenizer }
+    switch tokenizer {
+    case .file(let file)?: throw .twoTokenizers(found: file)
+    case .kind(let kind)? where kind != .bpe: throw .twoTokenizers(found: kind.rawValue)
+    case .kind?, nil: return .kind(.bpe)
     }
   }
 }

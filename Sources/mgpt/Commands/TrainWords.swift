@@ -42,8 +42,8 @@ struct TrainWords {
   }
 
   private var data: String {
-    return
-      "\(setup.options.source.path), \(layoutWords(setup.corpus.layout, isShort: true)), \(setup.tokenizer.kind.rawValue) vocabulary of "
+    let unit = layoutWords(setup.corpus.layout, isShort: true)
+    return "\(setup.options.source.path), \(unit), \(setup.tokenizer.kind.rawValue) vocabulary of "
       + "\(setup.tokenizer.vocabularySize)"
   }
 
