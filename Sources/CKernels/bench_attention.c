@@ -200,7 +200,7 @@ void bench_mg_attention_backward(bench *b) {
 /* Forward and backward from short to long, and a batch. */
 void bench_mg_attention_both(bench *b) {
     SHAPES({1, 256, 4, 32}, {1, 512, 4, 32}, {1, 1024, 4, 32}, {1, 2048, 4, 32}, {1, 4096, 4, 32},
-           {1, 8192, 4, 32}, {4, 1024, 4, 32});
+           {1, 8192, 4, 32}, {4, 1024, 4, 32}, {1, 64, 4, 32});
     measure_attention(b, size, 1, 1);
 }
 
@@ -295,7 +295,8 @@ static void plain_backward(const mg_context *context, plain_head h) {
  * heads are stored. Costed as attention_both, so that times and shares of the peak compare; 8192
  * would keep 1.2 GB. */
 void bench_mg_attention_plain(bench *b) {
-    SHAPES({1, 256, 4, 32}, {1, 512, 4, 32}, {1, 1024, 4, 32}, {1, 2048, 4, 32}, {4, 1024, 4, 32});
+    SHAPES({1, 256, 4, 32}, {1, 512, 4, 32}, {1, 1024, 4, 32}, {1, 2048, 4, 32}, {4, 1024, 4, 32},
+           {1, 64, 4, 32});
     attention_case c = make_attention(b, size, 1);
     size_t t = size[1], d = size[3], units = size[0] * size[2], count = t * units * d;
     float *p = bench_floats(b, units * t * t), *dp = bench_floats(b, t * t);
@@ -369,7 +370,8 @@ static void rows_worker(void *argument, size_t worker, size_t workers) {
 /* As the formula is written down: loops over queries and the keys that each sees, with a dot
  * product or a multiple of a row inside, both vector code; workers share heads. Costed as above. */
 void bench_mg_attention_rows(bench *b) {
-    SHAPES({1, 256, 4, 32}, {1, 512, 4, 32}, {1, 1024, 4, 32}, {1, 2048, 4, 32}, {4, 1024, 4, 32});
+    SHAPES({1, 256, 4, 32}, {1, 512, 4, 32}, {1, 1024, 4, 32}, {1, 2048, 4, 32}, {4, 1024, 4, 32},
+           {1, 64, 4, 32});
     attention_case c = make_attention(b, size, 1);
     size_t t = size[1], units = size[0] * size[2], count = t * units * size[3];
     rows_job job = {.b = b, .c = &c};

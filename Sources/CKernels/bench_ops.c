@@ -6,7 +6,8 @@
 
 /* Three products; logits are not compulsory traffic. */
 void bench_mg_linear_cross_entropy(bench *b) {
-    SHAPES({768, 128, 65, 768}, {96, 768, 8192, 96}); /* rows, width, vocabulary, chunk */
+    /* Rows, width, vocabulary, chunk. */
+    SHAPES({768, 128, 65, 768}, {96, 768, 8192, 96}, {16, 16, 27, 16});
     size_t rows = size[0], c = size[1], v = size[2];
     int32_t *targets = bench_block(b, rows * sizeof *targets);
     mg_loss loss = {
@@ -33,7 +34,8 @@ void bench_mg_linear_cross_entropy(bench *b) {
 }
 
 void bench_mg_adamw_step(bench *b) {
-    SHAPES({803584}, {4 << 20}); /* the model of width 128; one whose state leaves the cache */
+    /* The model of width 128; one whose state leaves the cache; microgpt. */
+    SHAPES({803584}, {4 << 20}, {4192});
     size_t n = size[0];
     mg_adamw h = {1e-4f, 0.9f, 0.99f, 1e-8f, 0, 1, 1, 1, 1e30f};
     mg_segment all = {0, n, 0, 0.1f};
@@ -49,7 +51,7 @@ void bench_mg_adamw_step(bench *b) {
 /* Four layers of the given width: query, key, value, output, up (4:1) and down. FLOP count
  * triangles half (muon.c): 10 products n x n of a square matrix, 14.5 of one at 4:1. */
 void bench_mg_muon_step(bench *b) {
-    SHAPES({128}, {256}, {64}); /* the last is the demo's */
+    SHAPES({128}, {256}, {64}, {16}); /* the last two are the demo's and microgpt's */
     size_t width = size[0], count = 0, elements = 0;
     mg_muon_matrix matrices[24];
     for (int tall = 1; tall >= 0; tall--)

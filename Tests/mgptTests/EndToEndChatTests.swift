@@ -166,7 +166,7 @@ import Testing
     // answer of a second and more.
     let size =
       isEmulated
-      ? "--layers 2 --embed-dim 128 --context 1024" : "--layers 4 --embed-dim 512 --context 512"
+      ? "--layers 2 --embed-dim 128 --context 256" : "--layers 4 --embed-dim 512 --context 512"
     let here = try trained("\(size) --heads 8 --batch-size 1 --steps 1")
     let terminal = try #require(PseudoTerminal())
     let options = "--temperature 50 --logit-bias U:-inf --max-tokens 1024"
@@ -191,7 +191,7 @@ import Testing
 
   /// A line that was ended by Enter meanwhile is the next message.
   @Test func typedDuringTheAnswer() throws {
-    let size = "--layers 2 --embed-dim 128 --heads 8 --context 512"
+    let size = "--layers 2 --embed-dim 128 --heads 8 --context \(isEmulated ? 128 : 512)"
     let here = try trained("\(size) --batch-size 1 --steps 1")
     let terminal = try #require(PseudoTerminal())
     let options = "--temperature 50 --logit-bias U:-inf --max-tokens 300"

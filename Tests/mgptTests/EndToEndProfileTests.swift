@@ -76,13 +76,13 @@ private let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: Strin
     let step = try #require(profile["step_ms"]?.doubleValue)
     #expect(abs(sum - step) < 1e-6 * step)
     #expect(here.list("").contains("t.json"))
-    let table = try here.mgpt("bench train --preset tiny --steps 1 --profile")
+    let small = "bench train \(tiny) --batch-size 2 --steps 1"
+    let table = try here.mgpt(small + " --profile")
     #expect(table.output.contains("\n\nprofile of 1 steps, per step:\noperation"))
-    let plain = try here.mgpt("bench train --preset tiny --steps 1")
+    let plain = try here.mgpt(small)
     #expect(!plain.output.contains("profile"))
     #expect(plain.output.contains(", precision f32, AdamW, moments in f32\n"))
-    let other = try here.mgpt(
-      "bench train --preset tiny --steps 1 --precision bf16 --recompute --optimizer muon")
+    let other = try here.mgpt(small + " --precision bf16 --recompute --optimizer muon")
     #expect(other.output.contains(", precision bf16, recomputing, Muon, moments in f32\n"))
     let wrong = try here.mgpt("bench train --preset huge")
     #expect(wrong.error.hasPrefix("mgpt: unknown --preset. Found \"huge\", expected one of: "))

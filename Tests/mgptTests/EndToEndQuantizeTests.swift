@@ -20,6 +20,7 @@ import Testing
     let run = try here.mgpt(
       "train --data text.txt --out run \(tiny) --steps 30 --batch-size 4 --quiet --threads 1")
     #expect(run.code == 0)
+    here.write(String(here.text("text.txt").prefix(1500)), to: "short.txt")
     return here
   }
 
@@ -27,7 +28,7 @@ import Testing
   func quantizedModelsAreMeasuredAndRun(_ format: String) throws {
     let here = try trained()
     let made = try here.mgpt(
-      "quantize --model run --to \(format) --out q.safetensors --data text.txt --json")
+      "quantize --model run --to \(format) --out q.safetensors --data short.txt --json")
     #expect(made.code == 0 && made.error == "")
     let report = try JSON.parse(made.output)
     let comparison = try #require(report["comparison"])
@@ -36,7 +37,7 @@ import Testing
     #expect((comparison["top1_agreement"]?.doubleValue ?? 0) > 0.8)
     #expect(
       (report["bytes"]?.intValue ?? .max) < (report["original_bytes"]?.intValue ?? 0) * 3 / 4)
-    let evaluated = try here.mgpt("eval --model q.safetensors --data text.txt --json")
+    let evaluated = try here.mgpt("eval --model q.safetensors --data short.txt --json")
     let loss = try #require(JSON.parse(evaluated.output)["loss"]?.doubleValue)
     let expected = try #require(comparison["quantized_loss"]?.doubleValue)
     #expect((loss - expected).magnitude < 1e-4)
@@ -46,7 +47,7 @@ import Testing
     #expect(shown.output.contains("weights in \(format.replacing("-search", with: ""))"))
     let back = try here.mgpt("dequantize --model q.safetensors --out f.safetensors")
     #expect(back.code == 0)
-    let again = try here.mgpt("eval --model f.safetensors --data text.txt --json")
+    let again = try here.mgpt("eval --model f.safetensors --data short.txt --json")
     let lossAgain = try #require(JSON.parse(again.output)["loss"]?.doubleValue)
     #expect((lossAgain - loss).magnitude < 0.02)
   }

@@ -146,7 +146,7 @@ import Testing
   /// The words of older programs, with underscores.
   @Test func olderNames() throws {
     let here = try workspace()
-    let line = "eval --model rlm --data text.txt --json --threads 1"
+    let line = "eval --model rlm --data short.txt --json --threads 1"
     let new = try here.mgpt(line + " --exit-threshold 0.9 --min-recursion-steps 2")
     let old = try here.mgpt(line + " --exit_threshold 0.9 --min_recursion_steps 2")
     #expect(new.code == 0 && new.output == old.output)

@@ -37,8 +37,8 @@ import Testing
   @Test func theListAgreesWithThePlan() throws {
     let here = try Workspace()
     let plan = try here.mgpt("train --data text.txt --preset tiny --plan --threads 1").output
-    let vocabulary = try #require(
-      plan.split(separator: "\n").first { $0.hasPrefix("data ") }?.split(separator: " ").last)
+    let data = plan.split(separator: "\n").first { $0.hasPrefix("data ") } ?? ""
+    let vocabulary = try #require(data.split(separator: " ").last)
     let list = try here.mgpt("presets --json --threads 1 --vocab-size \(vocabulary)")
     let presets = try JSON.parse(Array(list.output.utf8))["presets"]?.arrayValue
     let tiny = try #require(presets?.first { $0["name"]?.stringValue == "tiny" })
