@@ -16,7 +16,7 @@ import Testing
 @Suite struct EndToEndChatTests {
   /// A model in `run` that knows the words of the template.
   private func trained(
-    _ sizes: String = "--layers 1 --embed-dim 16 --heads 2 --context 64 --batch-size 8 --steps 20"
+    _ sizes: String = "--layers 1 --embed-dim 16 --heads 2 --context 64 --batch-size 2 --steps 20"
   ) throws -> Workspace {
     let here = try Workspace()
     let text = (0..<300).map { "User: Hi \($0)\nAssistant: Hello /.,!?\n" }.joined()
@@ -34,7 +34,7 @@ import Testing
 
   @Test func pipedInput() throws {
     let here = try trained(
-      "--layers 1 --embed-dim 16 --heads 2 --context 128 --batch-size 8 --steps 20")
+      "--layers 1 --embed-dim 16 --heads 2 --context 128 --batch-size 1 --steps 20")
     let run = try chat(here, "Hi 1\n\n/stats\nHi 2\n/save chat.json", "--max-tokens 12")
     #expect(run.code == 0)
     let lines = run.error.split(separator: "\n").map(String.init)

@@ -11,7 +11,7 @@ import Testing
     let here = try Workspace()
     for data in ["text", "names"] {
       let run = try here.mgpt(
-        "train --data \(data).txt --out \(data) \(tiny) --steps 20 --quiet")
+        "train --data \(data).txt --out \(data) \(tiny) --batch-size 4 --steps 20 --quiet")
       try #require(run.code == 0, "\(run.error)")
     }
     return here
@@ -140,7 +140,8 @@ import Testing
   }
 
   /// Only that it starts, in a folder with the names, and ends in order when asked to.
-  @Test func startsTheDemoWithoutArguments() throws {
+  @Test(.enabled(if: !isEmulated, "the next one runs it to its end"))
+  func startsTheDemoWithoutArguments() throws {
     let here = try Workspace()
     #expect(try here.shell("mkdir data && cp names.txt data/").code == 0)
     let child = try here.start([])

@@ -56,7 +56,7 @@ import Testing
   func resumesWithTheSameBits(_ data: String) throws {
     let here = try Workspace()
     // A step takes as long as a signal needs, or fifty times as long.
-    let (steps, every, save) = isEmulated ? (300, 40, 14) : (1500, 200, 70)
+    let (steps, every, save) = isEmulated ? (150, 20, 7) : (1500, 200, 70)
     let line =
       "train --data \(data) \(tiny) --steps \(steps) --batch-size 4 --grad-accum 2 --dropout 0.1 "
       + "--schedule plateau --patience 1 --eval-every \(every) --save-every \(save) "
@@ -66,14 +66,14 @@ import Testing
     let child = try here.start((line + " --out parts --log-every 1").words)
     #expect(
       child.waits {
-        child.output.contains(isEmulated ? "step  62/300  loss" : "step  310/1500  loss")
+        child.output.contains(isEmulated ? "step  31/150  loss" : "step  310/1500  loss")
       })
     child.send(SIGINT)
     #expect(child.wait().code == 130)
     let second = try here.start("train --resume parts --log-every 1 --sample-tokens 0".words)
     #expect(
       second.waits {
-        second.output.contains(isEmulated ? "step 160/300  loss" : "step  800/1500  loss")
+        second.output.contains(isEmulated ? "step  80/150  loss" : "step  800/1500  loss")
       })
     second.send(SIGKILL)
     #expect(second.wait().code == 137)

@@ -6,10 +6,11 @@
 #
 #   tools/arm/test.sh [--filter PATTERN] ...      options for Swift Testing
 #
-# Tests see MGPT_EMULATED=1: those that repeat a lot repeat less (they say so). One is left out for
-# it, `bench --report` from outside, which trains models of real size; the log has it among the
-# skipped with its reason. Muon's workers share a matrix from 97 rows on instead of 513 (the check
-# of that is n^3). The two cores run beside each other, one test at a time each.
+# Tests see MGPT_EMULATED=1: those that repeat a lot repeat less (they say so). Left out are four
+# that train models of real size or measure the system (`bench --report`, two of three runs of
+# `demo`, resident memory); the log has them among the skipped with their reasons. Muon's workers
+# share a matrix from 97 rows on instead of 513 (the check of that is n^3). The two cores run beside
+# each other, one test at a time each.
 # Exit codes: 0 all good, 1 a test failed, 69 something is missing.
 set -euo pipefail
 name=test-arm

@@ -65,7 +65,7 @@ public final class Compute: @unchecked Sendable {
   ///
   /// Never shrinks; not during a run.
   func reserve(scratchPerWorker: Int, shared sharedCount: Int) throws(MemoryError) {
-    let perWorker = max(scratchPerWorker + 15, 0) / 16 * 16
+    let perWorker = Compute.wholeLines(scratchPerWorker)
     if perWorker > context.pointee.scratch_per_worker {
       scratch = try Arena(byteCount: perWorker * threadCount * 4)
       context.pointee.scratch = scratch.floats.baseAddress
@@ -76,6 +76,9 @@ public final class Compute: @unchecked Sendable {
       context.pointee.shared = shared.floats.baseAddress
     }
   }
+
+  /// Floats of a worker's scratch in whole cache lines, as they are reserved.
+  static func wholeLines(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
   /// Bytes of scratch reserved so far.
   public var scratchByteCount: Int { scratch.byteCount + shared.byteCount }

@@ -69,7 +69,8 @@ public struct MemoryEstimate: Sendable, Equatable {
       Part(name: "activations of a step", byteCount: MemoryPlan(training.graph).byteCount),
       Part(
         name: "scratch of \(compute.threadCount) threads",
-        byteCount: 4 * (needs.perWorker * compute.threadCount + needs.shared)),
+        byteCount: 4
+          * (Compute.wholeLines(needs.perWorker) * compute.threadCount + needs.shared)),
       Part(name: "batches", byteCount: 8 * batchSize * length * recipe.gradientAccumulation),
       Part(name: "tokens of the text", byteCount: 4 * tokenCount),
     ]
