@@ -6,7 +6,7 @@
 /// - `mgpt data prepare`: train.bin, val.bin and a meta.json that says everything
 /// - nanoGPT: train.bin and val.bin of 16-bit numbers, with the characters in meta.pkl, or GPT-2's
 ///   ids
-/// - llm.c: `*_train_*.bin` and `*_val_*.bin`, GPT-2's ids behind a header
+/// - llm.c: `*_train_*.bin` and `*_val_*.bin`, GPT-2's or Llama 3's ids behind a header
 public struct TokenFolder: Sendable {
   /// The folder, as it was named.
   public let path: String
