@@ -25,6 +25,8 @@ public struct DataPreparation {
     public let documentCount: Int
     /// Documents of nothing but white space, which were left out.
     public let blankCount: Int
+    /// Bytes of characters that the tokenizer has no token for, which were left out too.
+    public let leftOutByteCount: Int
     /// Tokens for training.
     public let trainingCount: Int
     /// Tokens for validation.
@@ -101,7 +103,8 @@ public struct DataPreparation {
     return Report(
       tokenizer: tokenizer, layout: layout, width: width, byteCount: read.byteCount,
       documentCount: read.cutter.documentCount, blankCount: read.cutter.blankCount,
-      trainingCount: counts.training, validationCount: counts.validation)
+      leftOutByteCount: reader.leftOutByteCount, trainingCount: counts.training,
+      validationCount: counts.validation)
   }
 
   /// Learns or takes the tokenizer; counts the documents if lines are to be shuffled.

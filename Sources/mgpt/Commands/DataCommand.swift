@@ -66,6 +66,7 @@ private func json(
     "path": .string(folder), "bytes": .integer(report.byteCount),
     "layout": .string(report.layout.rawValue), "documents": .integer(report.documentCount),
     "blank_documents": .integer(report.blankCount),
+    "bytes_left_out": .integer(report.leftOutByteCount),
     "train_tokens": .integer(report.trainingCount), "val_tokens": .integer(report.validationCount),
     "tokenizer": .string(report.tokenizer.kind.rawValue),
     "vocab_size": .integer(report.tokenizer.vocabularySize),
@@ -88,5 +89,6 @@ private func words(
         + (report.blankCount > 0 && report.layout != .documents
           ? "; \(report.blankCount) without text left out" : ""))
   }
+  if report.leftOutByteCount > 0 { lines.append(leftOutWords(report.leftOutByteCount)) }
   return lines.joined(separator: "\n")
 }

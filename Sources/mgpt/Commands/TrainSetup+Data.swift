@@ -99,6 +99,8 @@ struct TrainData {
     var notes: [String] = []
     let empty = folder?.emptyDocumentCount ?? layout.blankDocumentCount(in: text)
     if empty > 0 { notes.append("\(counted(empty, "document")) without text left out") }
+    let leftOut = tokenizer.leftOutByteCount(text, in: 0..<text.count)
+    if leftOut > 0 { notes.append(leftOutWords(leftOut)) }
     if let source = folder?.source, let found = fileByteCount(source.path),
       found != source.byteCount, !source.path.hasSuffix(".gz"), !source.path.hasSuffix(".jsonl")
     {
