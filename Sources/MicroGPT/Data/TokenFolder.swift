@@ -16,6 +16,8 @@ public struct TokenFolder: Sendable {
   public let corpus: Corpus
   /// What meta.json says of the text; nil where there is none.
   public let source: PreparedSource?
+  /// The share of the tokens that is for validation; nil where there is no meta.json.
+  public let validationFraction: Double?
   /// Documents without text that were left out.
   public let emptyDocumentCount: Int
 
@@ -51,10 +53,16 @@ public struct TokenFolder: Sendable {
       training: training.split(isStream ? .stream : layout, tokenizer),
       validation: validation.split(isStream ? .stream : layout, tokenizer))
     self.tokenizer = tokenizer
-    source = meta?.source
+    (source, validationFraction) = (meta?.source, meta?.validationFraction)
     emptyDocumentCount = training.emptyCount + validation.emptyCount
     try corpus.refuseEmptySplits(path: path)
   }
+
+  /// What has changed of the text since the tokens were made of it; nil if nothing has, or if
+  /// nobody can tell.
+  ///
+  /// *Cost*: a system call per file of the text, which is read if one was written again.
+  public var change: String? { source?.change(corpus.layout) }
 
   /// Bytes of text that the tokens stand for.
   public var byteCount: Int {

@@ -1,9 +1,9 @@
-// A BPE tokenizer as checkpoints carry it: numbers, because they are shorter than the
-// tokens as text and need no alphabet. 50,257 tokens take 1 MB.
+// A BPE tokenizer as checkpoints carry it: numbers, because they are shorter than the tokens as
+// text and need no alphabet. 50,257 tokens take 1 MB.
 
 extension BytePairTokenizer {
-  /// The bytes' ids, none on characters, the merges as `left, right, result` in the order of their ranks, and with hex
-  /// digits what no merge makes.
+  /// The bytes' ids, none on characters, the merges as `left, right, result` in the order of their
+  /// ranks, and with hex digits what no merge makes.
   public var json: JSON {
     var known = [Bool](repeating: false, count: vocabulary.tokens.count)
     for id in vocabulary.byteIDs { known[Int(id)] = true }

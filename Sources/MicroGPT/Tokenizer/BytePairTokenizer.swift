@@ -1,6 +1,7 @@
 // BPE as GPT-2 defines it: text in pieces, pieces in bytes, neighbours merged in the order of their
-// ranks; or on characters, with lines as pieces. Reading and writing files: HuggingFaceTokenizer.swift, MergesText.swift,
-// TiktokenFile.swift, PairsTokenizer.swift; learning one: BytePairTrainer.swift.
+// ranks; or on characters, with lines as pieces. Reading and writing files:
+// HuggingFaceTokenizer.swift, MergesText.swift, TiktokenFile.swift, PairsTokenizer.swift; learning
+// one: BytePairTrainer.swift.
 
 /// A tokenizer whose tokens are sequences of bytes or of characters, found by merging.
 ///

@@ -5,9 +5,9 @@
 extension BytePairVocabulary {
   /// Reads a vocab.json of two lists.
   ///
-  /// Merges name their parts by text or by id. Tokens are made of bytes if all are written in GPT-2's
-  /// characters and the blank's is one, "Ġ"; else they are what is written. On characters, the order
-  /// of the merges is that of their results.
+  /// Merges name their parts by text or by id. Tokens are made of bytes if all are written in
+  /// GPT-2's characters and the blank's is one, "Ġ"; else they are what is written. On characters,
+  /// the order of the merges is that of their results.
   ///
   /// *Throws* `damaged`, `unusable`.
   ///

@@ -60,7 +60,8 @@ import Testing
     let tokenizer = BytePairTokenizer(
       try BytePairVocabulary(tokens: tokens, merges: [], specials: [], pattern: .gpt2))
     let report = try DataPreparation(
-      of: TextSource(here.file("t.txt")), layout: .stream, vocabulary: .given(tokenizer),
+      of: TextSource(here.file("t.txt")), layout: .stream,
+      vocabulary: .given(tokenizer, file: "t.json"),
       validationFraction: 0.4, to: here.path
     ).run()
     #expect(report.width == 4)
