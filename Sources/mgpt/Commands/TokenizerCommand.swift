@@ -132,6 +132,15 @@ private struct EncodingCounts {
   }
 }
 
+/// Says on standard error what a tokenizer has no token for, if there is such a thing.
+func noteLeftOut(of text: [UInt8], _ tokenizer: any TextTokenizer) {
+  noteLeftOut(tokenizer.leftOutByteCount(text, in: 0..<text.count))
+}
+
+private func noteLeftOut(_ byteCount: Int) {
+  if byteCount > 0 { Terminal.error.write("mgpt: \(leftOutWords(byteCount))\n") }
+}
+
 /// What is said of characters that a tokenizer has no token for.
 func leftOutWords(_ byteCount: Int) -> String {
   "\(counted(byteCount, "byte")) of characters without a token left out"
@@ -154,7 +163,7 @@ private func encodeText(_ asked: TokenizerOptions, prints: Bool) throws -> Int32
     return 0
   }
   Terminal.output.write(asked.json ? "]\n" : "\n")
-  if counts.leftOut > 0 { Terminal.error.write("mgpt: \(leftOutWords(counts.leftOut))\n") }
+  noteLeftOut(counts.leftOut)
   return 0
 }
 
