@@ -175,13 +175,14 @@ private func encode(
   var tokens: [Int32] = []
   let clock = ContinuousClock()
   let start = clock.now
-  do {
+  do throws(TokenizerError) {
     if special {
       try tokenizer.encodeWithSpecials(text, to: &tokens)
     } else {
       try tokenizer.encode(text, in: 0..<text.count, to: &tokens)
     }
-  } catch TokenizerError.invalidUTF8(let byte, let offset) {
+  } catch {
+    guard case .invalidUTF8(let byte, let offset) = error else { throw error }
     throw source.located(
       .invalidUTF8(path: source.path, byte: byte, offset: counts.bytes + offset), .stream)
   }
