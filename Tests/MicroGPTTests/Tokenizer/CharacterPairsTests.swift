@@ -61,7 +61,7 @@ enum FrozenCharacterPairs {
     let tokenizer = try FrozenCharacterPairs.tokenizer()
     let written = try tokenizer.vocabulary.pairsJSON()
     #expect(try BytePairVocabulary(pairs: written, path: "t") == tokenizer.vocabulary)
-    #expect(written["vocab"] == (try FrozenCharacterPairs.file())["vocab"])
+    #expect(try written["vocab"] == FrozenCharacterPairs.file()["vocab"])
     let saved = try JSON.parse(tokenizer.json.utf8Bytes)
     #expect(try makeTokenizer(from: saved) as? BytePairTokenizer == tokenizer)
     let ended = try tokenizer.vocabulary.withEndToken()
