@@ -90,8 +90,7 @@ def random_parameters(c: Configuration, random: np.random.RandomState) -> Parame
 
     Some values are quiet, so that a norm sees a deviation of about 0.05 and a wrong epsilon changes
     the logits by more than the tests' tolerance: token 0 at position 0; under query/key norm the
-    first query and key head; under post-norm, which undoes any scale of its input, the output of
-    attention's norm.
+    first query and key head.
     """
     p: Parameters = {}
     for name, shape in reference_model.parameter_shapes(c).items():
@@ -110,8 +109,6 @@ def random_parameters(c: Configuration, random: np.random.RandomState) -> Parame
             first_key = c.heads * c.head_dim
             values[: c.head_dim] *= 0.05
             values[first_key : first_key + c.head_dim] *= 0.05
-        if c.norm_placement == "post" and name.endswith(".attention.norm.weight"):
-            values *= 0.05
         p[name] = torch.from_numpy(values.astype(np.float32))
     return p
 

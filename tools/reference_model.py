@@ -48,7 +48,7 @@ class Configuration:
     norm: str  # "rmsnorm" | "layernorm"
     norm_gain: bool
     norm_bias: bool
-    norm_placement: str  # "pre" | "post"
+    norm_placement: str  # "pre" | "post" | "post-block"
     position: str  # "rope" | "learned"
     qk_norm: bool
     activation: str  # "relu2" | "gelu" | "relu" | "swiglu"
@@ -112,10 +112,9 @@ _FAMILIES = {
     "randygpt": {"activation": "relu2"},
     "picogpt": {
         "norm": "layernorm",
-        "norm_placement": "post",
+        "norm_placement": "post-block",
         "activation": "relu",
         "tied_head": True,
-        "final_norm": False,
     },
     "llama": {"position": "rope", "activation": "swiglu"},
     "modern": {
@@ -218,7 +217,8 @@ def parameter_shapes(c: Configuration) -> dict[str, tuple[int, ...]]:
         shapes["embedding.position.weight"] = (c.context_length, c.embed_dim)
     for layer in range(c.layers):
         attention, mlp = f"blocks.{layer}.attention", f"blocks.{layer}.mlp"
-        norm(f"{attention}.norm")
+        if c.norm_placement != "post-block":
+            norm(f"{attention}.norm")
         linear(f"{attention}.qkv", (c.heads + 2 * c.kv_heads) * c.head_dim, c.embed_dim)
         linear(f"{attention}.output", c.embed_dim, c.heads * c.head_dim)
         norm(f"{mlp}.norm")
@@ -283,7 +283,9 @@ def _block(
     """Returns the residual stream after a block; in a core, with the gains of pass `number`."""
     for half, function in (("attention", _attention), ("mlp", _mlp)):
         name = f"blocks.{layer}.{half}"
-        if c.norm_placement == "post":
+        if c.norm_placement == "post-block" and half == "attention":
+            x = x + function(c, p, name, x)
+        elif c.norm_placement != "pre":
             x = _norm(c, p, f"{name}.norm", x + function(c, p, name, x))
         elif number is None:
             x = x + function(c, p, name, _norm(c, p, f"{name}.norm", x))

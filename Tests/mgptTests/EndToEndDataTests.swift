@@ -62,7 +62,7 @@ import Testing
       ": the tokens in tokens are of another tokenizer. "
     ),
     ("eval --model run --data tokens", 65, ": the tokens in tokens are of another tokenizer. "),
-    ("data prepare --data text.txt --out tokens", 73, ": tokens/train.bin exists already. "),
+    ("data prepare --data text.txt --out others", 73, ": others/val.bin exists already. "),
     ("data prepare --data none.txt --out x", 66, ": none.txt does not exist. "),
     (
       "data prepare --data /dev/null --out x", 66,
@@ -82,6 +82,7 @@ import Testing
     let here = try Workspace()
     let made = try here.mgpt("data prepare --data text.txt --out tokens --tokenizer byte")
     #expect(made.code == 0)
+    _ = try here.shell("mkdir others && cp tokens/val.bin others")
     _ = try here.mgpt("tokenizer train --data text.txt --vocab-size 300 --out t.json")
     let run = try here.mgpt("train --data text.txt --out run \(tiny) --steps 2 --quiet")
     #expect(run.code == 0)
@@ -105,10 +106,42 @@ import Testing
     #expect(run.code == 0)
     let learned = try here.mgpt("tokenizer train --data books --vocab-size 300 --out t.json")
     #expect(learned.code == 0)
-    // Tokens of a text that has changed since are told of.
-    _ = try here.mgpt("data prepare --data text.txt --out t --tokenizer byte")
-    _ = try here.shell("echo more >> text.txt")
-    let old = try here.mgpt("train --data t --out o \(tiny) --steps 2")
-    #expect(old.output.contains("note     text.txt has changed since t was made of it: "))
+  }
+
+  /// Made once, made anew if something has changed, and a run on tokens that are older than their
+  /// text says so.
+  @Test func preparedTokensFollowTheirText() throws {
+    let here = try Workspace()
+    _ = try here.shell("mv text.txt 'my text.txt'")
+    let prepare = "data prepare --data 'my text.txt' --out t --bpe 280 --val-fraction 0.2"
+    func run(_ line: String) throws -> (output: String, error: String) {
+      let run = try here.shell("$MGPT \(line)")
+      #expect(run.code == 0, "\(line): \(run.error)")
+      return (run.output, run.error)
+    }
+    #expect(try !run(prepare).output.contains("anew"))
+    let made = here.text("t/meta.json")
+    #expect(
+      try run(prepare).output
+        == "t is up to date: nothing of what it is made of has changed\n")
+    #expect(try run(prepare + " --json").output == #"{"path":"t","up_to_date":true}"# + "\n")
+    #expect(here.text("t/meta.json") == made)
+    let train = "train --data t --force --out o \(tiny) --steps 2 --quiet --threads 1"
+    #expect(try run(train).error == "")
+    _ = try here.shell("echo more >> 'my text.txt'")
+    let old = try run(train)
+    let command =
+      "data prepare --data 'my text.txt' --out t --layout stream --bpe 280 --val-fraction 0.2"
+    #expect(
+      old.error
+        == "mgpt: t is older than its text. Found changes in my text.txt, expected the text "
+        + "that it was made of. Run `mgpt \(command)` to make it anew.\n")
+    let anew = try run(command)
+    #expect(
+      anew.output.contains("made anew: of the tokens that were there, my text.txt has changed\n"))
+    #expect(try run(train).error == "" && run(command).output.hasPrefix("t is up to date"))
+    // A text that is gone can't be told of.
+    _ = try here.shell("rm 'my text.txt'")
+    #expect(try run(train).error == "")
   }
 }

@@ -135,6 +135,71 @@ import Testing
     try bad.check(try Workspace(), folders: [])
   }
 
+  /// A folder, records and packed files are read as by `tokenizer train`.
+  @Test func encodesFoldersRecordsAndArchives() throws {
+    let here = try Workspace()
+    _ = try here.mgpt("tokenizer train --data text.txt --vocab-size 300 --out t.json")
+    _ = try here.shell(
+      "mkdir books && cp text.txt books/a.txt && gzip -c text.txt > books/b.txt.gz")
+    here.write("{\"text\": \"The cat\"}\n{\"text\": \"sat.\"}\n", to: "s.jsonl")
+    here.write("The cat\nsat.", to: "s.txt")
+    func ids(_ data: String) throws -> String {
+      let run = try here.mgpt("tokenizer encode --tokenizer t.json --data \(data)")
+      #expect(run.code == 0 && run.error == "", "\(run.error)")
+      return run.output
+    }
+    #expect(try ids("books/b.txt.gz") == ids("text.txt"))
+    #expect(try ids("s.jsonl") == ids("s.txt"))
+    _ = try here.shell("cat text.txt text.txt > two.txt")
+    #expect(try ids("books") == ids("two.txt"))
+    let count = try here.mgpt("tokenizer count --tokenizer t.json --data books --json")
+    let bytes = try #require(JSON.parse(count.output)["bytes"]?.intValue)
+    #expect(bytes == here.text("two.txt").utf8.count)
+    let missing = try here.mgpt("tokenizer count --tokenizer t.json --data none")
+    #expect(missing.code == 66 && missing.error.hasPrefix("mgpt: none does not exist. "))
+  }
+
+  /// Tokens of characters: what has none is left out, and said.
+  @Test func charactersOfAVocabularyFile() throws {
+    let here = try Workspace()
+    let unknown: Set<Character> = ["c", "\n"]
+    let known = Set(here.text("text.txt")).subtracting(unknown).sorted()
+    let characters = known.map { JSON.string("\($0)") }
+    let vocabulary: JSON = [
+      "vocab": .array(["<|bos|>", "<|eos|>"] + characters + ["th"]), "merges": [["t", "h"]],
+    ]
+    here.write("\(vocabulary)", to: "vocab.json")
+    let lost = here.text("text.txt").filter { unknown.contains($0) }.count
+    #expect(lost > 1)
+    let count = try here.mgpt("tokenizer count --tokenizer vocab.json --data text.txt")
+    #expect(count.output.hasSuffix("; \(lost) bytes of characters without a token left out\n"))
+    let ids = try here.mgpt("tokenizer encode --tokenizer vocab.json --data text.txt")
+    #expect(ids.error == "mgpt: \(lost) bytes of characters without a token left out\n")
+    here.write(ids.output, to: "ids.txt")
+    let back = try here.mgpt("tokenizer decode --tokenizer vocab.json --data ids.txt")
+    #expect(back.output == String(here.text("text.txt").filter { !unknown.contains($0) }))
+    let options = "--tokenizer vocab.json \(tiny) --steps 4 --threads 1"
+    let run = try here.mgpt("train --data text.txt --out run \(options)")
+    #expect(run.code == 0 && run.output.contains("\(lost) bytes of characters without a token"))
+    let text = try here.mgpt("generate --model run --max-tokens 30 --seed 1 --prompt The")
+    #expect(text.code == 0 && text.output.hasPrefix("The"))
+    // Nothing to start from but what begins a document.
+    let none = try here.mgpt("generate --model run --max-tokens 9 --seed 1 --prompt cc")
+    #expect(none.code == 0 && none.error.hasPrefix("mgpt: 2 bytes of characters without a token"))
+    let loss = try here.mgpt("eval --model run --data text.txt --json")
+    #expect(loss.code == 0 && loss.error == ids.error)
+    let made = try here.mgpt("data prepare --data text.txt --out tokens --tokenizer vocab.json")
+    #expect(made.output.hasSuffix("\(lost) bytes of characters without a token left out\n"))
+    let wrong = try here.mgpt("tokenizer convert --tokenizer vocab.json --out t.json")
+    #expect(
+      wrong.error
+        == "mgpt: this tokenizer can't be written as huggingface. Found tokens of characters, "
+        + "expected tokens of bytes. Use --format pairs.\n")
+    let same = try here.mgpt("tokenizer convert --tokenizer vocab.json --out p.json --format pairs")
+    #expect(same.output == "p.json: \(characters.count + 3) tokens, on characters\n")
+    #expect(try JSON.parse(here.text("p.json")) == vocabulary)
+  }
+
   @Test func idsOutsideTheVocabulary() throws {
     let here = try Workspace()
     _ = try here.mgpt("tokenizer train --data text.txt --vocab-size 300 --out t.json")

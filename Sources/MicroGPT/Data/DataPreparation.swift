@@ -7,8 +7,15 @@ public struct DataPreparation {
   public enum Vocabulary {
     /// Characters, bytes, or byte pairs that are learned from the text, so many or as suit it.
     case kind(TokenizerKind, size: Int?)
-    /// One that exists.
-    case given(any TextTokenizer)
+    /// One that exists, in that file.
+    case given(any TextTokenizer, file: String)
+
+    var origin: TokenizerOrigin {
+      switch self {
+      case .kind(let kind, let size): .text(kind, size: size)
+      case .given(_, let file): .file(file)
+      }
+    }
   }
 
   /// What was made.
@@ -25,17 +32,19 @@ public struct DataPreparation {
     public let documentCount: Int
     /// Documents of nothing but white space, which were left out.
     public let blankCount: Int
+    /// Bytes of characters that the tokenizer has no token for, which were left out too.
+    public let leftOutByteCount: Int
     /// Tokens for training.
     public let trainingCount: Int
     /// Tokens for validation.
     public let validationCount: Int
   }
 
-  private let source: TextSource
-  private let layout: CorpusLayout
-  private let vocabulary: Vocabulary
-  private let validationFraction: Double
-  private let folder: String
+  let source: TextSource
+  let layout: CorpusLayout
+  let vocabulary: Vocabulary
+  let validationFraction: Double
+  let folder: String
   private let progress: (String, Int) -> Void
 
   /// Finds out what is to be done; `progress` is told what is being done, and how many bytes of
@@ -72,6 +81,8 @@ public struct DataPreparation {
   }
 
   private func prepare() throws -> Report {
+    // Before it is read: what is written to it meanwhile is a change.
+    let stamps = source.stamps()
     let (tokenizer, documentCount) = try makeTokenizer()
     let width = TokenFolderMeta.width(vocabularySize: tokenizer.vocabularySize)
     var sink = TokenSink(width: width)
@@ -96,18 +107,20 @@ public struct DataPreparation {
       validation: try Self.measure(folder + "/val.bin", width, tokenizer),
       validationFraction: validationFraction,
       source: PreparedSource(
-        path: source.path, byteCount: read.byteCount, checksum: read.checksum))
+        path: source.path, byteCount: read.byteCount, checksum: read.checksum, files: stamps,
+        tokenizer: vocabulary.origin))
     try AtomicFile.replace(folder + "/meta.json", with: meta.json.utf8Bytes + [0x0A])
     return Report(
       tokenizer: tokenizer, layout: layout, width: width, byteCount: read.byteCount,
       documentCount: read.cutter.documentCount, blankCount: read.cutter.blankCount,
-      trainingCount: counts.training, validationCount: counts.validation)
+      leftOutByteCount: reader.leftOutByteCount, trainingCount: counts.training,
+      validationCount: counts.validation)
   }
 
   /// Learns or takes the tokenizer; counts the documents if lines are to be shuffled.
   private func makeTokenizer() throws -> (any TextTokenizer, documentCount: Int) {
     switch vocabulary {
-    case .given(let tokenizer): return (tokenizer, try countLines())
+    case .given(let tokenizer, _): return (tokenizer, try countLines())
     case .kind(.byte, _): return (ByteTokenizer(), try countLines())
     case .kind(.character, _):
       var reader = CharacterReader(path: source.path)

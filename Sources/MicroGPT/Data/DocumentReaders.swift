@@ -45,8 +45,10 @@ struct TokenReader: DocumentReader {
   var tokens: [Int32] = []
   /// Where documents end in `tokens`: one behind their end tokens.
   var ends: [Int] = []
-  /// Bytes of text in documents, an end counted as one.
+  /// Bytes of text in documents that tokens stand for, an end counted as one.
   private(set) var byteCount = 0
+  /// Bytes of characters that have no token.
+  private(set) var leftOutByteCount = 0
 
   private let tokenizer: any TextTokenizer
   private let path: String
@@ -67,7 +69,9 @@ struct TokenReader: DocumentReader {
     } catch {
       throw DataError(error, path: path)
     }
-    byteCount += range.count
+    let leftOut = tokenizer.leftOutByteCount(text, in: range)
+    byteCount += range.count - leftOut
+    leftOutByteCount += leftOut
   }
 
   mutating func endDocument() {

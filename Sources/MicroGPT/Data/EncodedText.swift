@@ -7,7 +7,7 @@ struct EncodedText {
   let tokens: [Int32]
   let pieces: [Range<Int>]
   let sources: [Range<Int>]
-  /// Bytes in documents of whole texts, an end counted as one.
+  /// Bytes in documents of whole texts that tokens stand for, an end counted as one.
   private let readByteCount: Int
   private let text: [UInt8]
   private let tokenizer: any TextTokenizer
@@ -69,7 +69,9 @@ struct EncodedText {
     TokenSplit(
       layout: layout, pieces: indices.map { pieces[$0] }, tokens: tokens,
       paddingToken: tokenizer.endToken ?? 0,
-      targetByteCount: indices.reduce(0) { $0 + sources[$1].count + 1 })
+      targetByteCount: indices.reduce(0) {
+        $0 + sources[$1].count + 1 - tokenizer.leftOutByteCount(text, in: sources[$1])
+      })
   }
 
   /// The split that consists of some tokens of documents of whole texts.
@@ -87,12 +89,14 @@ struct EncodedText {
       targetByteCount: isWhole ? readByteCount : found.targetByteCount)
   }
 
-  /// Where in the text token `index` of a stream begins.
+  /// Where in the text, as far as tokens stand for it, token `index` of a stream begins.
   ///
   /// Walks text and tokens side by side from the start, because an unknown token does not tell how
   /// long its character was.
   private func byteOffset(ofToken index: Int) -> Int {
-    if index == tokens.count { return text.count }
+    if index == tokens.count {
+      return text.count - tokenizer.leftOutByteCount(text, in: 0..<text.count)
+    }
     var piece: [UInt8] = []
     let byteCounts = (0..<Int32(tokenizer.vocabularySize)).map { token in
       piece.removeAll(keepingCapacity: true)

@@ -20,7 +20,7 @@ public struct TextSource: Sendable {
   /// Finds the files.
   ///
   /// A folder is searched with the folders in it, in the order of the bytes of the names; hidden
-  /// files are left out.
+  /// files and folders of token files are left out.
   ///
   /// *Throws* `missing`, `unreadable`, `noTexts`.
   public init(_ path: String) throws(DataError) {
@@ -37,6 +37,7 @@ public struct TextSource: Sendable {
       let path = folder + (folder.hasSuffix("/") ? "" : "/") + name
       switch PathKind(path) {
       case .file: files.append(path)
+      case .folder where TokenFolder.isOne(path): break
       case .folder: files += try Self.files(in: path)
       case .other, nil: break
       }

@@ -51,22 +51,27 @@ struct TokenFiles {
   }
 }
 
-/// A file of tokens as llm.c writes them for GPT-2: 256 numbers of 32 bits (magic, version, count
-/// of tokens, zeros), then tokens of 16 bits.
+/// A file of tokens as llm.c writes them: 256 numbers of 32 bits (magic, version, count of tokens,
+/// zeros), then tokens, of 16 bits for GPT-2's vocabulary, of 32 bits for Llama 3's.
 ///
 /// *Source*: llm.c, `dev/data/data_common.py` and `llmc/dataloader.h`.
-enum LLMCShard {
-  static let magic = 20_240_520
-  static let version = 1
+enum LLMCShard: CaseIterable {
+  case gpt2, llama3
+
   static let headerByteCount = 1024
 
-  /// The `.bin` files of a folder that begin with the magic number, sorted.
+  var magic: Int { self == .gpt2 ? 20_240_520 : 20_240_801 }
+  var version: Int { self == .gpt2 ? 1 : 7 }
+  /// Bytes of a token.
+  var width: Int { self == .gpt2 ? 2 : 4 }
+
+  /// The `.bin` files of a folder that begin with a magic number, sorted.
   static func names(in folder: String) throws -> [String] {
     try namesInFolder(folder).filter { name in
       guard name.hasSuffix(".bin"), let file = try? MappedFile(path: folder + "/" + name),
         file.byteCount >= 4
       else { return false }
-      return field(0, file) == magic
+      return kind(of: file) != nil
     }
   }
 
@@ -79,22 +84,28 @@ enum LLMCShard {
     guard file.byteCount >= headerByteCount else {
       throw damaged("its header", "\(file.byteCount) bytes", "\(headerByteCount) or more")
     }
-    guard field(0, file) == magic else {
-      throw damaged("its magic number", "\(field(0, file))", "\(magic)")
+    guard let kind = kind(of: file) else {
+      let magics = allCases.map { "\($0.magic)" }.joined(separator: " or ")
+      throw damaged("its magic number", "\(field(0, file))", magics)
     }
-    guard field(1, file) == version else {
-      throw damaged("its version", "\(field(1, file))", "\(version), of GPT-2's tokens")
+    guard field(1, file) == kind.version else {
+      throw damaged("its version", "\(field(1, file))", "\(kind.version)")
     }
     let byteCount = file.byteCount - headerByteCount
-    if byteCount % 2 != 0 {
-      throw TokenFileError.odd(path: path, byteCount: file.byteCount, width: 2)
+    if byteCount % kind.width != 0 {
+      throw TokenFileError.odd(path: path, byteCount: file.byteCount, width: kind.width)
     }
-    guard field(2, file) == byteCount / 2 else {
+    let count = byteCount / kind.width
+    guard field(2, file) == count else {
       throw TokenFileError.notDescribed(
-        path: path, by: "its header", what: "tokens", found: "\(byteCount / 2)",
+        path: path, by: "its header", what: "tokens", found: "\(count)",
         expected: "\(field(2, file))")
     }
-    return TokenFile(file: file, offset: headerByteCount, width: 2, count: byteCount / 2)
+    return TokenFile(file: file, offset: headerByteCount, width: kind.width, count: count)
+  }
+
+  private static func kind(of file: MappedFile) -> LLMCShard? {
+    allCases.first { $0.magic == field(0, file) }
   }
 
   private static func field(_ index: Int, _ file: MappedFile) -> Int {

@@ -6,7 +6,7 @@
 /// - `mgpt data prepare`: train.bin, val.bin and a meta.json that says everything
 /// - nanoGPT: train.bin and val.bin of 16-bit numbers, with the characters in meta.pkl, or GPT-2's
 ///   ids
-/// - llm.c: `*_train_*.bin` and `*_val_*.bin`, GPT-2's ids behind a header
+/// - llm.c: `*_train_*.bin` and `*_val_*.bin`, GPT-2's or Llama 3's ids behind a header
 public struct TokenFolder: Sendable {
   /// The folder, as it was named.
   public let path: String
@@ -16,6 +16,8 @@ public struct TokenFolder: Sendable {
   public let corpus: Corpus
   /// What meta.json says of the text; nil where there is none.
   public let source: PreparedSource?
+  /// The share of the tokens that is for validation; nil where there is no meta.json.
+  public let validationFraction: Double?
   /// Documents without text that were left out.
   public let emptyDocumentCount: Int
 
@@ -51,10 +53,16 @@ public struct TokenFolder: Sendable {
       training: training.split(isStream ? .stream : layout, tokenizer),
       validation: validation.split(isStream ? .stream : layout, tokenizer))
     self.tokenizer = tokenizer
-    source = meta?.source
+    (source, validationFraction) = (meta?.source, meta?.validationFraction)
     emptyDocumentCount = training.emptyCount + validation.emptyCount
     try corpus.refuseEmptySplits(path: path)
   }
+
+  /// What has changed of the text since the tokens were made of it; nil if nothing has, or if
+  /// nobody can tell.
+  ///
+  /// *Cost*: a system call per file of the text, which is read if one was written again.
+  public var change: String? { source?.change(corpus.layout) }
 
   /// Bytes of text that the tokens stand for.
   public var byteCount: Int {

@@ -1,16 +1,6 @@
 // meta.json of a folder of token files: what they hold, which tokenizer made them, and from which
 // text. Read with distrust; written by DataPreparation.swift.
 
-/// Where prepared tokens came from.
-public struct PreparedSource: Sendable, Equatable {
-  /// The text, as the command line named it.
-  public var path: String
-  /// Bytes of text read.
-  public var byteCount: Int
-  /// CRC-32C of these bytes.
-  public var checksum: UInt32
-}
-
 /// What meta.json says.
 struct TokenFolderMeta {
   static let format = "mgpt-tokens"
@@ -51,10 +41,7 @@ struct TokenFolderMeta {
       "vocab_size": .integer(tokenizer.vocabularySize), "layout": .string(layout.rawValue),
       "document_end": end ?? .null, "val_fraction": .number(validationFraction),
       "train": part(training), "val": part(validation),
-      "source": [
-        "path": .string(source.path), "bytes": .integer(source.byteCount),
-        "crc32c": .string(hexadecimal(source.checksum, digits: 8)),
-      ],
+      "source": source.json,
       "tokenizer_fingerprint": .string(tokenizer.fingerprint), "tokenizer": tokenizer.json,
     ]
   }
@@ -97,6 +84,7 @@ extension TokenFolderMeta {
     source = PreparedSource(
       path: reader.json["source"]?["path"]?.stringValue ?? "", byteCount: text.byteCount,
       checksum: text.checksum)
+    source.readRecord(reader.json["source"])
   }
 
   private struct Reader {

@@ -1,7 +1,7 @@
 // Tokenizers of other programs on disk: finds out what a path is, and writes what was asked for.
 // The formats themselves are in Tokenizer/.
 
-/// The formats in which byte-level BPE tokenizers are passed on.
+/// The formats in which BPE tokenizers are passed on; `pairs` holds those on characters too.
 public enum TokenizerFormat: String, CaseIterable, Sendable {
   /// Hugging Face's tokenizer.json.
   case huggingface
@@ -16,7 +16,7 @@ public enum TokenizerFormat: String, CaseIterable, Sendable {
 /// Reads a tokenizer of any format.
 ///
 /// - tokenizer.json, and any other JSON with a `model` that is no number: Hugging Face's
-/// - JSON with an array `vocab`: the lists `vocab` and `merges`
+/// - JSON with an array `vocab`: the lists `vocab` and `merges`, on bytes or on characters
 /// - vocab.json, any other JSON, or a merges.txt: GPT-2's pair, of which the other file is expected
 ///   beside it
 /// - anything else: tiktoken's
@@ -72,11 +72,14 @@ private func readTokenizerFile(
 
 /// Writes a tokenizer; GPT-2's format puts a merges.txt beside `path`.
 ///
-/// *Throws* `FileError`, `notWritable`.
+/// *Throws* `FileError`, `notWritable`, `charactersNotWritable`.
 public func write(
   _ tokenizer: BytePairTokenizer, as format: TokenizerFormat, to path: String
 ) throws {
   let vocabulary = tokenizer.vocabulary
+  if vocabulary.alphabet == .characters && format != .pairs {
+    throw TokenizerFileError.charactersNotWritable(format: format.rawValue)
+  }
   switch format {
   case .huggingface:
     try AtomicFile.replace(path, with: vocabulary.huggingFaceJSON.utf8Bytes + [0x0A])

@@ -76,8 +76,9 @@ public final class TextGenerator {
       clock: clock, onToken: onToken, emit: emit)
   }
 
-  /// Continues a sequence of tokens, of which there must be one at least.
+  /// Continues a sequence of tokens.
   ///
+  /// One without tokens, of text that a tokenizer of characters has none for, starts as a document.
   /// With `continues`, what the sequence has in common with the one before, such as a conversation
   /// with its next turn, is not computed again. Without, the text is the same to the bit whatever
   /// was generated before.
@@ -89,6 +90,7 @@ public final class TextGenerator {
     emit: (UnsafeBufferPointer<UInt8>) -> Bool
   ) throws -> GenerationResult {
     try options.sampling.validate()
+    let tokens = tokens.isEmpty ? [tokenizer.documentBegin ?? 0] : tokens
     var sampler = makeSampler(tokens, layout, options, sample)
     var probabilities = options.logProbabilities.map {
       LogProbabilities(vocabularySize: tokenizer.vocabularySize, alternativeCount: $0)

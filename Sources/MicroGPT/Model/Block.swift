@@ -89,6 +89,9 @@ struct ModelRecorder {
     case .post:
       x = norm(graph.add(x, attention(x, layer, nil)), "\(name).attention.norm")
       x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
+    case .postBlock:
+      x = graph.add(x, attention(x, layer, nil))
+      x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
     }
     return x
   }

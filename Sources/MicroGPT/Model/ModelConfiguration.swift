@@ -6,9 +6,17 @@ public enum Normalization: String, Sendable, CaseIterable {
   case rmsnorm, layernorm
 }
 
-/// Whether the normalisation stands in front of attention and MLP, or behind the residual sum.
+/// Where the normalisation stands in a block.
 public enum NormPlacement: String, Sendable, CaseIterable {
-  case pre, post
+  /// In front of attention and of the MLP.
+  case pre
+  /// Behind the residual sums of both.
+  case post
+  /// Behind the sum of the MLP only: one norm per block.
+  case postBlock = "post-block"
+
+  /// Whether attention has a norm of its own.
+  var normalizesAttention: Bool { self != .postBlock }
 }
 
 /// How a token learns where it stands.
@@ -51,7 +59,7 @@ public struct ModelConfiguration: Equatable, Sendable {
   public var normGain: Bool
   /// Whether norms add a learnt bias; LayerNorm only.
   public var normBias: Bool
-  /// Whether a block normalises its inputs or its sums.
+  /// Whether a block normalises its inputs, its sums or the last of them.
   public var normPlacement: NormPlacement
   /// How the model knows the order of its tokens.
   public var position: PositionEncoding

@@ -8,7 +8,8 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   case microgpt
   /// RMSNorm, learned positions, squared ReLU, no biases.
   case randygpt
-  /// LayerNorm without bias behind the residual sum, ReLU, hidden width 2C, tied, no biases.
+  /// LayerNorm without bias behind the MLP's residual sum and before the head, none at attention;
+  /// ReLU, hidden width 2C, tied, no biases.
   case picogpt
   /// Touvron et al. 2023, arXiv 2302.13971: RMSNorm, RoPE, SwiGLU, grouped queries.
   case llama
@@ -49,9 +50,8 @@ public enum ModelFamily: String, Sendable, CaseIterable {
       c.tiedHead = false
     case .picogpt:
       c.normalization = .layernorm
-      c.normPlacement = .post
+      c.normPlacement = .postBlock
       c.activation = .relu
-      c.finalNorm = false
       c.hiddenWidth = hiddenWidth ?? 2 * modelWidth
     case .llama:
       c.position = .rope

@@ -126,7 +126,7 @@ public struct ParameterTable: Sendable {
     for i in 0..<c.layerCount {
       let block = "blocks.\(i)"
       let attended = c.headCount * c.headWidth
-      norm("\(block).attention.norm")
+      if c.normPlacement.normalizesAttention { norm("\(block).attention.norm") }
       let shared = c.keyValueHeadCount * c.headWidth
       linear("\(block).attention.qkv", [attended, shared, shared], width, deviation(width))
       linear("\(block).attention.output", [width], attended, residual)

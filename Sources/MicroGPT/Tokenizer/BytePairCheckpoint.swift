@@ -1,9 +1,9 @@
-// A byte-level BPE tokenizer as checkpoints carry it: numbers, because they are shorter than the
-// tokens as text and need no alphabet. 50,257 tokens take 1 MB.
+// A BPE tokenizer as checkpoints carry it: numbers, because they are shorter than the tokens as
+// text and need no alphabet. 50,257 tokens take 1 MB.
 
 extension BytePairTokenizer {
-  /// The bytes' ids, the merges as `left, right, result` in the order of their ranks, and with hex
-  /// digits what no merge makes.
+  /// The bytes' ids, none on characters, the merges as `left, right, result` in the order of their
+  /// ranks, and with hex digits what no merge makes.
   public var json: JSON {
     var known = [Bool](repeating: false, count: vocabulary.tokens.count)
     for id in vocabulary.byteIDs { known[Int(id)] = true }
@@ -25,18 +25,23 @@ extension BytePairTokenizer {
     for merge in vocabulary.merges {
       for part in [merge.left, merge.right, merge.result] { merges.append(.integer(Int(part))) }
     }
-    return .object([
-      JSON.Member("kind", .string(kind.rawValue)),
-      JSON.Member("vocabulary_size", .integer(vocabularySize)),
-      JSON.Member("pattern", .string(vocabulary.pattern.rawValue)),
-      JSON.Member("whole_pieces", .bool(vocabulary.ignoresMerges)),
-      JSON.Member("bytes", .array(vocabulary.byteIDs.map { .integer(Int($0)) })),
-      JSON.Member("others", .array(others)),
-      JSON.Member(
-        "specials",
-        .array(vocabulary.specials.map { .array([.integer(Int($0.id)), .string($0.text)]) })),
-      JSON.Member("merges", .array(merges)),
-    ])
+    // Only where it is not bytes: the fingerprints of these stay what they were.
+    let alphabet: [JSON.Member] =
+      vocabulary.alphabet == .bytes
+      ? [] : [JSON.Member("alphabet", .string(vocabulary.alphabet.rawValue))]
+    return .object(
+      alphabet + [
+        JSON.Member("kind", .string(kind.rawValue)),
+        JSON.Member("vocabulary_size", .integer(vocabularySize)),
+        JSON.Member("pattern", .string(vocabulary.pattern.rawValue)),
+        JSON.Member("whole_pieces", .bool(vocabulary.ignoresMerges)),
+        JSON.Member("bytes", .array(vocabulary.byteIDs.map { .integer(Int($0)) })),
+        JSON.Member("others", .array(others)),
+        JSON.Member(
+          "specials",
+          .array(vocabulary.specials.map { .array([.integer(Int($0.id)), .string($0.text)]) })),
+        JSON.Member("merges", .array(merges)),
+      ])
   }
 
   /// Reads what `json` wrote.
@@ -44,9 +49,11 @@ extension BytePairTokenizer {
   /// *Throws* `damaged`; no id and no length is trusted.
   init(json: JSON) throws(TokenizerError) {
     let reader = CheckpointReader(json: json)
-    let size = try reader.size()
+    let alphabet = try reader.alphabet()
+    let byteCount = alphabet == .bytes ? 256 : 0
+    let size = try reader.size(least: max(byteCount, 1))
     var tokens = [[UInt8]](repeating: [], count: size)
-    for (byte, value) in try reader.array("bytes", count: 256).enumerated() {
+    for (byte, value) in try reader.array("bytes", count: byteCount).enumerated() {
       tokens[try reader.id(value, size, "bytes[\(byte)]")] = [UInt8(byte)]
     }
     for (index, value) in try reader.array("others").enumerated() {
@@ -68,7 +75,7 @@ extension BytePairTokenizer {
       self.init(
         try BytePairVocabulary(
           tokens: tokens, merges: merges, specials: specials, pattern: pattern,
-          ignoresMerges: json["whole_pieces"]?.boolValue ?? false))
+          ignoresMerges: json["whole_pieces"]?.boolValue ?? false, alphabet: alphabet))
     } catch {
       throw .damaged(field: "tokens", found: error.fault, expected: "a whole vocabulary")
     }
@@ -79,14 +86,23 @@ extension BytePairTokenizer {
 private struct CheckpointReader {
   let json: JSON
 
-  func size() throws(TokenizerError) -> Int {
+  func size(least: Int) throws(TokenizerError) -> Int {
     let limit = BytePairVocabulary.largestVocabulary
-    guard let size = json["vocabulary_size"]?.intValue, (256...limit).contains(size) else {
+    guard let size = json["vocabulary_size"]?.intValue, (least...limit).contains(size) else {
       throw .damaged(
         field: "vocabulary_size", found: describe(json["vocabulary_size"]),
-        expected: "256 to \(limit)")
+        expected: "\(least) to \(limit)")
     }
     return size
+  }
+
+  func alphabet() throws(TokenizerError) -> TokenAlphabet {
+    guard let value = json["alphabet"] else { return .bytes }
+    guard let alphabet = value.stringValue.flatMap(TokenAlphabet.init(rawValue:)) else {
+      throw .damaged(
+        field: "alphabet", found: describe(value), expected: "bytes or characters")
+    }
+    return alphabet
   }
 
   func array(_ field: String, count: Int? = nil) throws(TokenizerError) -> [JSON] {

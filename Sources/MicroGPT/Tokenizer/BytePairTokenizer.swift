@@ -1,12 +1,16 @@
-// Byte-level BPE as GPT-2 defines it: text in pieces, pieces in bytes, neighbours merged in the
-// order of their ranks. Reading and writing files: HuggingFaceTokenizer.swift, MergesText.swift,
-// TiktokenFile.swift, PairsTokenizer.swift; learning one: BytePairTrainer.swift.
+// BPE as GPT-2 defines it: text in pieces, pieces in bytes, neighbours merged in the order of their
+// ranks; or on characters, with lines as pieces. Reading and writing files:
+// HuggingFaceTokenizer.swift, MergesText.swift, TiktokenFile.swift, PairsTokenizer.swift; learning
+// one: BytePairTrainer.swift.
 
-/// A tokenizer whose tokens are sequences of bytes, found by merging.
+/// A tokenizer whose tokens are sequences of bytes or of characters, found by merging.
 ///
-/// Every byte has a token, so it encodes anything and decodes it exactly. A byte outside
+/// Where every byte has a token, it encodes anything and decodes it exactly. A byte outside
 /// well-formed UTF-8 is its own piece and so its own token; Hugging Face's `tokenizers` and
 /// `tiktoken` take strings, in which such bytes are U+FFFD before they come to see them.
+///
+/// Where tokens are made of characters, as randyGPT's are, text must be UTF-8, no token reaches
+/// across a line feed, and characters without a token are left out (`leftOutByteCount`).
 ///
 /// *Source*: R. Sennrich, B. Haddow, A. Birch, Neural Machine Translation of Rare Words with
 /// Subword Units, 2016 (arXiv:1508.07909), on bytes as in A. Radford et al., 2019.
@@ -28,7 +32,7 @@ public struct BytePairTokenizer: TextTokenizer, Equatable {
   public init(_ vocabulary: BytePairVocabulary) {
     self.vocabulary = vocabulary
     preTokenizer = PreTokenizer(vocabulary.pattern)
-    merges = MergeTable(vocabulary.merges)
+    merges = MergeTable(vocabulary.merges, ranksByResult: vocabulary.alphabet == .characters)
     var wholePieces: [[UInt8]: Int32] = [:]
     var (bytes, starts): ([UInt8], [Int]) = ([], [0])
     starts.reserveCapacity(vocabulary.tokens.count + 1)
@@ -48,13 +52,13 @@ public struct BytePairTokenizer: TextTokenizer, Equatable {
 
   /// `.bpe`.
   public var kind: TokenizerKind { .bpe }
-  /// Bytes, merged tokens, special tokens.
+  /// Bytes or characters, merged tokens, special tokens.
   public var vocabularySize: Int { vocabulary.tokens.count }
   /// The special token that begins a document in other programs, if the vocabulary has one.
   public var beginToken: Int32? { vocabulary.beginToken }
   /// `<|endoftext|>` or what stands for it, if the vocabulary has one.
   public var endToken: Int32? { vocabulary.endToken }
-  /// None: every byte has an id.
+  /// None: every byte has an id, or what has none is left out.
   public var unknownToken: Int32? { nil }
 
   /// Appends the bytes of a token; special tokens have none, ids that stand for nothing give
@@ -76,14 +80,36 @@ public struct BytePairTokenizer: TextTokenizer, Equatable {
 // MARK: - Encoding
 
 extension BytePairTokenizer {
-  /// Appends the ids of `text[range]`; never throws, and never gives a special token.
+  /// Appends the ids of `text[range]`; never gives a special token.
   ///
   /// *Cost*: O(bytes log longest piece); pieces seen before cost some 20 ns, new ones 10 ns per
   /// pair.
+  ///
+  /// *Throws* `invalidUTF8` where tokens are made of characters, else nothing.
   public func encode(
     _ text: [UInt8], in range: Range<Int>, to tokens: inout [Int32]
   ) throws(TokenizerError) {
+    try check(text, range)
     encodePieces(text, range, &tokens)
+  }
+
+  /// Bytes of the characters in `text[range]` that have no token.
+  public func leftOutByteCount(_ text: [UInt8], in range: Range<Int>) -> Int {
+    vocabulary.characterIDs?.missingByteCount(text, range) ?? 0
+  }
+
+  private func check(_ text: [UInt8], _ range: Range<Int>) throws(TokenizerError) {
+    guard vocabulary.alphabet == .characters, let fault = firstFault(inUTF8: text, range) else {
+      return
+    }
+    throw .invalidUTF8(byte: text[fault], offset: fault)
+  }
+
+  @inline(__always)
+  private func pieceEnd(_ text: [UInt8], _ start: Int, _ end: Int) -> Int {
+    vocabulary.alphabet == .bytes
+      ? preTokenizer.pieceEnd(in: text, at: start, end: end)
+      : LinePieces.end(in: text, at: start, end: end)
   }
 
   private func encodePieces(_ text: [UInt8], _ range: Range<Int>, _ tokens: inout [Int32]) {
@@ -91,7 +117,7 @@ extension BytePairTokenizer {
     if range.count < WordCache.leastText {
       var start = range.lowerBound
       while start < range.upperBound {
-        let end = preTokenizer.pieceEnd(in: text, at: start, end: range.upperBound)
+        let end = pieceEnd(text, start, range.upperBound)
         encodePiece(text, start, end, &space, &tokens)
         start = end
       }
@@ -100,7 +126,7 @@ extension BytePairTokenizer {
     var cache = WordCache(byteCount: range.count)
     var start = range.lowerBound
     while start < range.upperBound {
-      let end = preTokenizer.pieceEnd(in: text, at: start, end: range.upperBound)
+      let end = pieceEnd(text, start, range.upperBound)
       let key = WordCache.key(text, start, end)
       let index = cache.index(key, end - start)
       let slot = cache.slots[index]
@@ -129,7 +155,11 @@ extension BytePairTokenizer {
       return
     }
     space.ids.removeAll(keepingCapacity: true)
-    for i in start..<end { space.ids.append(vocabulary.byteIDs[Int(text[i])]) }
+    if let characters = vocabulary.characterIDs {
+      characters.append(text, start, end, to: &space.ids)
+    } else {
+      for i in start..<end { space.ids.append(vocabulary.byteIDs[Int(text[i])]) }
+    }
     space.merge(merges)
     tokens.append(contentsOf: space.ids)
   }
@@ -158,7 +188,9 @@ extension BytePairTokenizer {
 
   /// The same for a range of a text.
   func safeCut(of text: [UInt8], in range: Range<Int>) -> Int? {
-    preTokenizer.lastSafeCut(in: text, range.lowerBound, range.upperBound)
+    vocabulary.alphabet == .bytes
+      ? preTokenizer.lastSafeCut(in: text, range.lowerBound, range.upperBound)
+      : LinePieces.lastSafeCut(in: text, range.lowerBound, range.upperBound)
   }
 }
 
@@ -169,7 +201,12 @@ extension BytePairTokenizer {
   /// one place the longest counts.
   ///
   /// Only for text that may contain them: whoever writes `<|endoftext|>` into it ends a document.
-  public func encodeWithSpecials(_ text: [UInt8], to tokens: inout [Int32]) {
+  ///
+  /// *Throws* as `encode` does.
+  public func encodeWithSpecials(
+    _ text: [UInt8], to tokens: inout [Int32]
+  ) throws(TokenizerError) {
+    try check(text, 0..<text.count)
     let names = vocabulary.specials.map { (id: $0.id, bytes: Array($0.text.utf8)) }
       .sorted { $0.bytes.count > $1.bytes.count }
     var begins = [Bool](repeating: false, count: 256)

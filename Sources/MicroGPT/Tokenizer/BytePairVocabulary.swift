@@ -1,4 +1,4 @@
-// What a byte-level BPE tokenizer is, without the tables that make it fast: tokens, merges, special
+// What a tokenizer of byte pairs is, without the tables that make it fast: tokens, merges, special
 // tokens, pattern. Files are read into this and written from it; BytePairTokenizer.swift uses it.
 
 /// A token that stands for no text of its own, such as `<|endoftext|>`.
@@ -15,7 +15,7 @@ public struct SpecialToken: Equatable, Sendable {
   }
 }
 
-/// Tokens and merges of a byte-level BPE tokenizer, checked.
+/// Tokens and merges of a BPE tokenizer, byte-level or on characters, checked.
 public struct BytePairVocabulary: Equatable, Sendable {
   /// One step of encoding: two neighbours become one.
   public struct Merge: Equatable, Sendable {
@@ -33,16 +33,22 @@ public struct BytePairVocabulary: Equatable, Sendable {
   /// The bytes of each id; none for special tokens and for ids that nothing stands for.
   public let tokens: [[UInt8]]
   /// In the order of their ranks: the first that applies anywhere in a piece is applied first.
+  ///
+  /// On characters that is the order of their results, which are behind their parts.
   public let merges: [Merge]
   /// In the order of their ids.
   public let specials: [SpecialToken]
-  /// How text is cut into pieces.
+  /// What tokens are made of.
+  public let alphabet: TokenAlphabet
+  /// How text is cut into pieces; on characters lines are.
   public let pattern: PreTokenizerPattern
   /// Whether a piece that is a token is not merged step by step: tiktoken's rule, and
   /// `ignore_merges` of Hugging Face's files.
   public let ignoresMerges: Bool
-  /// The id of each byte.
+  /// The id of each byte; none on characters.
   let byteIDs: [Int32]  // (256)
+  /// The ids of characters; nil on bytes.
+  let characterIDs: CharacterIDs?
 
   /// The longest token, in bytes.
   static let longestToken = 65_535
@@ -53,43 +59,60 @@ public struct BytePairVocabulary: Equatable, Sendable {
 
   /// Puts a tokenizer together.
   ///
-  /// *Throws* `lacksByte`, `tokenTwice`, `badSpecial` and `tooLarge`; merges must fit the tokens.
+  /// *Requires*: merges that fit the tokens. *Throws* what `BytePairError` lists.
   public init(
     tokens: [[UInt8]], merges: [Merge], specials: [SpecialToken], pattern: PreTokenizerPattern,
-    ignoresMerges: Bool = false
+    ignoresMerges: Bool = false, alphabet: TokenAlphabet = .bytes
   ) throws(BytePairError) {
-    guard tokens.count <= Self.largestVocabulary else {
-      throw .tooLarge(what: "ids", found: tokens.count, limit: Self.largestVocabulary)
-    }
-    var byteIDs = [Int32](repeating: -1, count: 256)
-    var total = 0
-    for (id, bytes) in tokens.enumerated() {
-      total += bytes.count
-      if bytes.count > Self.longestToken {
-        throw .tooLarge(what: "bytes in token \(id)", found: bytes.count, limit: Self.longestToken)
-      }
-      guard bytes.count == 1 else { continue }
-      let byte = Int(bytes[0])
-      if byteIDs[byte] >= 0 { throw .tokenTwice(first: Int(byteIDs[byte]), second: id) }
-      byteIDs[byte] = Int32(id)
-    }
-    if total > Self.largestText {
-      throw .tooLarge(what: "bytes of tokens", found: total, limit: Self.largestText)
-    }
-    if let byte = byteIDs.firstIndex(of: -1) { throw .lacksByte(UInt8(byte)) }
+    try Self.checkSizes(tokens)
+    byteIDs = alphabet == .bytes ? try Self.byteIDs(tokens) : []
+    characterIDs = alphabet == .characters ? try CharacterIDs(tokens) : nil
     let sorted = specials.sorted { $0.id < $1.id }
     for (index, special) in sorted.enumerated() {
       guard tokens.indices.contains(Int(special.id)), tokens[Int(special.id)].isEmpty,
         !special.text.isEmpty, index == 0 || sorted[index - 1].id < special.id
       else { throw .badSpecial(id: Int(special.id)) }
     }
-    for merge in merges { precondition(merge.fits(tokens), "\(merge)") }
+    for merge in merges {
+      precondition(merge.fits(tokens), "\(merge)")
+      if alphabet == .characters, merge.result <= max(merge.left, merge.right) {
+        throw .mergedBeforeParts(result: Int(merge.result))
+      }
+    }
     self.tokens = tokens
-    self.merges = merges
+    self.merges = alphabet == .bytes ? merges : merges.sorted { $0.result < $1.result }
     self.specials = sorted
     self.pattern = pattern
     self.ignoresMerges = ignoresMerges
-    self.byteIDs = byteIDs
+    self.alphabet = alphabet
+  }
+
+  private static func checkSizes(_ tokens: [[UInt8]]) throws(BytePairError) {
+    guard tokens.count <= Self.largestVocabulary else {
+      throw .tooLarge(what: "ids", found: tokens.count, limit: Self.largestVocabulary)
+    }
+    var total = 0
+    for (id, bytes) in tokens.enumerated() {
+      total += bytes.count
+      if bytes.count > Self.longestToken {
+        throw .tooLarge(what: "bytes in token \(id)", found: bytes.count, limit: Self.longestToken)
+      }
+    }
+    if total > Self.largestText {
+      throw .tooLarge(what: "bytes of tokens", found: total, limit: Self.largestText)
+    }
+  }
+
+  private static func byteIDs(_ tokens: [[UInt8]]) throws(BytePairError) -> [Int32] {
+    var byteIDs = [Int32](repeating: -1, count: 256)
+    for (id, bytes) in tokens.enumerated() {
+      guard bytes.count == 1 else { continue }
+      let byte = Int(bytes[0])
+      if byteIDs[byte] >= 0 { throw .tokenTwice(first: Int(byteIDs[byte]), second: id) }
+      byteIDs[byte] = Int32(id)
+    }
+    if let byte = byteIDs.firstIndex(of: -1) { throw .lacksByte(UInt8(byte)) }
+    return byteIDs
   }
 
   /// The same with `<|endoftext|>` behind all ids, unless there is a token that ends documents.
@@ -98,7 +121,14 @@ public struct BytePairVocabulary: Equatable, Sendable {
     let end = SpecialToken(id: Int32(tokens.count), text: Self.endNames[0])
     return try BytePairVocabulary(
       tokens: tokens + [[]], merges: merges, specials: specials + [end], pattern: pattern,
-      ignoresMerges: ignoresMerges)
+      ignoresMerges: ignoresMerges, alphabet: alphabet)
+  }
+
+  /// How a token stands in a file: in GPT-2's characters, or as it is.
+  func text(of id: Int32) -> String {
+    let bytes = tokens[Int(id)]
+    return alphabet == .bytes
+      ? ByteAlphabet.text(of: bytes) : String(decoding: bytes, as: UTF8.self)
   }
 }
 
@@ -132,6 +162,12 @@ public enum BytePairError: UserFacingError, Equatable {
   case lacksByte(UInt8)
   /// Two ids stand for the same bytes.
   case tokenTwice(first: Int, second: Int)
+  /// On characters: no token is one.
+  case lacksCharacters
+  /// On characters: a token is no UTF-8.
+  case notText(id: Int)
+  /// On characters: the result of a merge has a lower id than a part of it.
+  case mergedBeforeParts(result: Int)
   /// A special token has an id that is out of range or has another meaning, or has no text.
   case badSpecial(id: Int)
   /// A number is beyond what a tokenizer may have.
@@ -152,6 +188,10 @@ public enum BytePairError: UserFacingError, Equatable {
       "Found no token for byte \(hexadecimal(byte)), expected one for each of the 256 bytes"
     case .tokenTwice(let first, let second):
       "Found the same bytes for ids \(first) and \(second), expected each token once"
+    case .lacksCharacters: "Found no token of one character, expected at least one"
+    case .notText(let id): "Found token \(id) that is no UTF-8, expected characters"
+    case .mergedBeforeParts(let id):
+      "Found token \(id) merged from a later one, expected each behind its parts"
     case .badSpecial(let id):
       "Found special token \(id) without a text or with the id of another token, expected its own"
     case .tooLarge(let what, let found, let limit):

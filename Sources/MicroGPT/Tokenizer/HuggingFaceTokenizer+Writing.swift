@@ -58,12 +58,6 @@ extension BytePairVocabulary {
 
   /// Pairs of tokens in GPT-2's characters.
   var mergesJSON: JSON {
-    .array(
-      merges.map {
-        [
-          .string(ByteAlphabet.text(of: tokens[Int($0.left)])),
-          .string(ByteAlphabet.text(of: tokens[Int($0.right)])),
-        ]
-      })
+    .array(merges.map { [.string(text(of: $0.left)), .string(text(of: $0.right))] })
   }
 }

@@ -13,13 +13,16 @@ struct MergeTable: Sendable {
   private var values: [UInt64]  // rank << 32 | result
   private let mask: Int
 
-  init(_ merges: [BytePairVocabulary.Merge]) {
+  /// - Parameter ranksByResult: whether the id of the result is the rank, so that merges with the
+  ///   same result have the same; else their order is.
+  init(_ merges: [BytePairVocabulary.Merge], ranksByResult: Bool = false) {
     var capacity = 16
     while capacity < merges.count * 2 { capacity *= 2 }
     keys = [UInt64](repeating: Self.none, count: capacity)
     values = keys
     mask = capacity - 1
     for (rank, merge) in merges.enumerated() {
+      let rank = ranksByResult ? Int(merge.result) : rank
       insert(Self.key(merge.left, merge.right), UInt64(rank) << 32 | UInt64(merge.result))
     }
   }

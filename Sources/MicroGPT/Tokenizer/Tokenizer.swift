@@ -5,7 +5,8 @@
 ///
 /// Text is bytes, not `String`: files may be damaged, and tokens may be parts of a character.
 /// The decoded tokens of a text, one after the other, are the text again, except that an
-/// `unknownToken` stands for exactly one Unicode scalar that the vocabulary lacks.
+/// `unknownToken` stands for exactly one Unicode scalar that the vocabulary lacks, and that
+/// `leftOutByteCount` says what is lost where there is none.
 public protocol TextTokenizer: Sendable {
   /// Which tokenizer this is, in the words of the command line.
   var kind: TokenizerKind { get }
@@ -31,6 +32,9 @@ public protocol TextTokenizer: Sendable {
     _ text: [UInt8], in range: Range<Int>, to tokens: inout [Int32]
   ) throws(TokenizerError)
 
+  /// Bytes of `text[range]` that no token stands for.
+  func leftOutByteCount(_ text: [UInt8], in range: Range<Int>) -> Int
+
   /// Appends the text of one token to `bytes`, possibly only a part of a character.
   ///
   /// Begin and end tokens have no text; the unknown token and ids out of range give U+FFFD.
@@ -41,6 +45,9 @@ public protocol TextTokenizer: Sendable {
 }
 
 extension TextTokenizer {
+  /// Nothing is left out.
+  public func leftOutByteCount(_ text: [UInt8], in range: Range<Int>) -> Int { 0 }
+
   /// The token before a document: that which begins one, or the end of the one before.
   public var documentBegin: Int32? { beginToken ?? endToken }
 

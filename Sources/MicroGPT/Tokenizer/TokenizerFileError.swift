@@ -12,6 +12,8 @@ public enum TokenizerFileError: UserFacingError, Equatable {
   case badLine(path: String, line: Int, found: String, expected: String)
   /// Everything was read, but it makes no tokenizer.
   case unusable(path: String, BytePairError)
+  /// The format is for tokens of bytes, and the tokenizer's are made of characters.
+  case charactersNotWritable(format: String)
   /// The format has no words for this tokenizer.
   case notWritable(format: String, found: String, expected: String)
 
@@ -32,6 +34,9 @@ public enum TokenizerFileError: UserFacingError, Equatable {
       "\(path) is damaged in line \(line). Found \(found), expected \(expected). Use another copy."
     case .unusable(let path, let error):
       "\(path) can't be used. \(error.fault). Use another tokenizer."
+    case .charactersNotWritable(let format):
+      "this tokenizer can't be written as \(format). Found tokens of characters, expected tokens of "
+        + "bytes. Use --format pairs."
     case .notWritable(let format, let found, let expected):
       "this tokenizer can't be written as \(format). Found \(found), expected \(expected). Use "
         + "--format huggingface."

@@ -89,12 +89,12 @@ struct VocabularyBuilder {
 
   /// The vocabulary, if it is one.
   func finish(
-    pattern: PreTokenizerPattern, ignoresMerges: Bool = false
+    pattern: PreTokenizerPattern, ignoresMerges: Bool = false, alphabet: TokenAlphabet = .bytes
   ) throws(TokenizerFileError) -> BytePairVocabulary {
     do throws(BytePairError) {
       return try BytePairVocabulary(
         tokens: tokens, merges: merges, specials: specials, pattern: pattern,
-        ignoresMerges: ignoresMerges)
+        ignoresMerges: ignoresMerges, alphabet: alphabet)
     } catch {
       throw .unusable(path: path, error)
     }

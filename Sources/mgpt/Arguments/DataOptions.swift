@@ -54,7 +54,7 @@ struct DataOptions: TextOptions, JSONOptions {
             help: "Folder of train.bin, val.bin and meta.json"
           ).named(suggestedFor: ["out-dir", "output"]),
           .layout, .tokenizer(default: "char"), .bpe, .validationFraction,
-          .flag("force", into: \.force, help: "Replace the files in the folder if there are any"),
+          .flag("force", into: \.force, help: "Make the files anew, whatever is in the folder"),
           .json(help: "Print what was made as JSON"),
         ])
     ]
@@ -63,7 +63,8 @@ struct DataOptions: TextOptions, JSONOptions {
     [
       "The text may be larger than memory. Train on the folder with mgpt train --data DIR; it "
         + "remembers its tokenizer. The files are nanoGPT's: numbers of 16 bits, of 32 bits "
-        + "beyond 65536 tokens."
+        + "beyond 65536 tokens. Run again, it makes them anew if text, tokenizer or options have "
+        + "changed, and says so if nothing has."
     ]
   }
 }

@@ -49,12 +49,13 @@ struct TokenizerOptions: JSONOptions {
         "Options",
         [
           .value(
-            "data", "FILE", .file, into: \.data, example: "book.txt",
-            help: "Text, for train also a folder of texts, JSON lines or gzip; for decode, ids "
-              + "with blanks between them"),
+            "data", "PATH", .fileOrFolder, into: \.data, example: "book.txt",
+            help:
+              "Text, a folder of texts, or JSON lines; also packed by gzip. For decode, ids with "
+              + "blanks between them"),
           .value(
             "tokenizer", "PATH", .fileOrFolder, into: \.tokenizer, example: "tokenizer.json",
-            help: "tokenizer.json, vocab.json with merges.txt, .tiktoken, or a folder with one"),
+            help: "tokenizer.json, vocab.json, .tiktoken, or a folder with one"),
           .value(
             "vocab-size", "N", .integer(1...1 << 40), into: \.vocabularySize, example: "4096",
             help: "Tokens to learn: 256 bytes, merged ones and <|endoftext|>"),
@@ -79,7 +80,9 @@ struct TokenizerOptions: JSONOptions {
   static var notes: [String] {
     [
       "encode and decode write to standard output; /dev/stdin reads standard input. Texts may be "
-        + "larger than memory."
+        + "larger than memory; encode and count put a line feed between the files of a folder and "
+        + "between records. A tokenizer of characters, vocab.json as of randyGPT, leaves out what it "
+        + "has no character for, and says so."
     ]
   }
 }

@@ -10,10 +10,6 @@ func runData(_ asked: DataOptions) throws -> Int32 {
   if let file = fileInPlaceOfFolder(folder) {
     throw SetupError.notAFolder(folder: folder, file: file)
   }
-  let files = ["train.bin", "val.bin", "meta.json"].map { folder + "/" + $0 }
-  if !asked.force, let file = files.first(where: fileExists) {
-    throw SetupError.outputExists(path: file)
-  }
   let source = try TextSource(data)
   let layout =
     try asked.layout.flatMap { CorpusLayout(rawValue: $0.rawValue) }
@@ -23,7 +19,20 @@ func runData(_ asked: DataOptions) throws -> Int32 {
     of: source, layout: layout, vocabulary: try vocabulary(asked, layout ?? .stream),
     validationFraction: asked.validationFraction ?? 0.1, to: folder
   ) { display.show("\(Format.bytes($1)) read, \($0)") }
-  try makeWritableFolder(folder, for: files[0])
+  var reason: String?
+  switch asked.force ? .empty : preparation.standing() {
+  case .empty: break
+  case .foreign(let file): throw SetupError.outputExists(path: file)
+  case .outdated(let found): reason = found
+  case .upToDate:
+    let report: JSON = ["path": .string(folder), "up_to_date": true]
+    Terminal.output.write(
+      (asked.json
+        ? "\(report)" : "\(folder) is up to date: nothing of what it is made of has changed")
+        + "\n")
+    return 0
+  }
+  try makeWritableFolder(folder, for: folder + "/train.bin")
   let clock = ContinuousClock()
   let start = clock.now
   let report: DataPreparation.Report
@@ -36,7 +45,8 @@ func runData(_ asked: DataOptions) throws -> Int32 {
   display.clear()
   let seconds = (clock.now - start).seconds
   Terminal.output.write(
-    (asked.json ? "\(json(report, folder, seconds))" : words(report, folder, seconds)) + "\n")
+    (asked.json ? "\(json(report, folder, seconds))" : words(report, folder, seconds, reason))
+      + "\n")
   return 0
 }
 
@@ -44,7 +54,7 @@ private func vocabulary(
   _ asked: DataOptions, _ layout: CorpusLayout
 ) throws -> DataPreparation.Vocabulary {
   switch try asked.tokenizerChoice() {
-  case .file(let file)?: .given(try readTokenizer(file, for: layout))
+  case .file(let file)?: .given(try readTokenizer(file, for: layout), file: file)
   case .kind(let kind)?: .kind(kind, size: asked.bpe)
   case nil: .kind(.character, size: nil)
   }
@@ -63,9 +73,10 @@ private func json(
   _ report: DataPreparation.Report, _ folder: String, _ seconds: Double
 ) -> JSON {
   [
-    "path": .string(folder), "bytes": .integer(report.byteCount),
+    "path": .string(folder), "up_to_date": false, "bytes": .integer(report.byteCount),
     "layout": .string(report.layout.rawValue), "documents": .integer(report.documentCount),
     "blank_documents": .integer(report.blankCount),
+    "bytes_left_out": .integer(report.leftOutByteCount),
     "train_tokens": .integer(report.trainingCount), "val_tokens": .integer(report.validationCount),
     "tokenizer": .string(report.tokenizer.kind.rawValue),
     "vocab_size": .integer(report.tokenizer.vocabularySize),
@@ -75,7 +86,7 @@ private func json(
 }
 
 private func words(
-  _ report: DataPreparation.Report, _ folder: String, _ seconds: Double
+  _ report: DataPreparation.Report, _ folder: String, _ seconds: Double, _ reason: String?
 ) -> String {
   var lines = [
     "\(folder): \(report.trainingCount) tokens for training, \(report.validationCount) for "
@@ -88,5 +99,7 @@ private func words(
         + (report.blankCount > 0 && report.layout != .documents
           ? "; \(report.blankCount) without text left out" : ""))
   }
+  if let reason { lines.append("made anew: of the tokens that were there, \(reason)") }
+  if report.leftOutByteCount > 0 { lines.append(leftOutWords(report.leftOutByteCount)) }
   return lines.joined(separator: "\n")
 }

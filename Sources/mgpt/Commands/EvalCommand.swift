@@ -89,6 +89,7 @@ func evaluationSplit(_ saved: ModelFile, _ path: String) throws -> TokenSplit {
   }
   let source = try TextSource(path)
   let text = try source.read(saved.layout).text
+  noteLeftOut(of: text, saved.tokenizer)
   do throws(DataError) {
     return try TokenSplit(
       text: text, layout: saved.layout, tokenizer: saved.tokenizer, path: path)

@@ -12,6 +12,7 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
   let writer = try LogProbabilityWriter(asked, saved.tokenizer)
   Signals.install()
   let prompt = Array((asked.prompt ?? "").utf8)
+  noteLeftOut(of: prompt, saved.tokenizer)
   var results: [GenerationResult] = []
   for sample in 0..<asked.numSamples where Signals.received == nil {
     var text = SampleText(

@@ -96,8 +96,11 @@ private func convertTokenizer(_ asked: TokenizerOptions) throws -> Int32 {
   try write(tokenizer, as: asked.format ?? .huggingface, to: path)
   let specials = tokenizer.vocabulary.specials
   let lost = asked.format == .tiktoken && !specials.isEmpty
+  let kind =
+    tokenizer.vocabulary.alphabet == .characters
+    ? "on characters" : "pattern \(tokenizer.vocabulary.pattern.rawValue)"
   Terminal.output.write(
-    "\(path): \(tokenizer.vocabularySize) tokens, pattern \(tokenizer.vocabulary.pattern.rawValue)"
+    "\(path): \(tokenizer.vocabularySize) tokens, \(kind)"
       + (lost ? "; \(counted(specials.count, "special token")) left out, as the format wants" : "")
       + "\n")
   return 0
@@ -110,43 +113,83 @@ private func namedTokenizer(_ asked: TokenizerOptions) throws -> BytePairTokeniz
 
 // MARK: - Using
 
+/// What encoding a text has come to.
+private struct EncodingCounts {
+  var (tokens, bytes, leftOut, seconds) = (0, 0, 0, 0.0)
+
+  var json: JSON {
+    [
+      "tokens": .integer(tokens), "bytes": .integer(bytes), "bytes_left_out": .integer(leftOut),
+      "bytes_per_token": tokens == 0 ? .null : .number(Double(bytes) / Double(tokens)),
+      "seconds_encoding": .number(seconds),
+    ]
+  }
+
+  var words: String {
+    let ratio = tokens == 0 ? "no" : Format.fixed(Double(bytes) / Double(tokens), decimals: 3)
+    return "\(tokens) tokens, \(bytes) bytes, \(ratio) bytes per token"
+      + (leftOut > 0 ? "; \(leftOutWords(leftOut))" : "")
+  }
+}
+
+/// Says on standard error what a tokenizer has no token for, if there is such a thing.
+func noteLeftOut(of text: [UInt8], _ tokenizer: any TextTokenizer) {
+  noteLeftOut(tokenizer.leftOutByteCount(text, in: 0..<text.count))
+}
+
+private func noteLeftOut(_ byteCount: Int) {
+  if byteCount > 0 { Terminal.error.write("mgpt: \(leftOutWords(byteCount))\n") }
+}
+
+/// What is said of characters that a tokenizer has no token for.
+func leftOutWords(_ byteCount: Int) -> String {
+  "\(counted(byteCount, "byte")) of characters without a token left out"
+}
+
 private func encodeText(_ asked: TokenizerOptions, prints: Bool) throws -> Int32 {
   let tokenizer = try namedTokenizer(asked)
-  let data = try required(asked.data, "--data", "name a text")
-  var (tokenCount, byteCount, seconds) = (0, 0, 0.0)
-  let clock = ContinuousClock()
-  var tokens: [Int32] = []
+  let source = try TextSource(try required(asked.data, "--data", "name a text"))
+  var counts = EncodingCounts()
   if prints && asked.json { Terminal.output.write("[") }
-  try forEachChunk(
-    of: data, safeCut: { tokenizer.safeCut(of: $0, readsSpecials: asked.special) }
+  try source.forEachChunk(
+    safeCut: { tokenizer.safeCut(of: $0, readsSpecials: asked.special) }
   ) { text in
-    tokens.removeAll(keepingCapacity: true)
-    let start = clock.now
-    if asked.special {
-      tokenizer.encodeWithSpecials(text, to: &tokens)
+    let tokens = try encode(text, asked.special, tokenizer, source, &counts)
+    if prints { print(tokens, isFirst: counts.tokens == 0, asked.json ? "," : " ") }
+    counts.tokens += tokens.count
+  }
+  if !prints {
+    Terminal.output.write(asked.json ? "\(counts.json)\n" : counts.words + "\n")
+    return 0
+  }
+  Terminal.output.write(asked.json ? "]\n" : "\n")
+  noteLeftOut(counts.leftOut)
+  return 0
+}
+
+/// The ids of a part of a text, of which `counts.bytes` bytes are done.
+private func encode(
+  _ text: [UInt8], _ special: Bool, _ tokenizer: BytePairTokenizer, _ source: TextSource,
+  _ counts: inout EncodingCounts
+) throws -> [Int32] {
+  var tokens: [Int32] = []
+  let clock = ContinuousClock()
+  let start = clock.now
+  do throws(TokenizerError) {
+    if special {
+      try tokenizer.encodeWithSpecials(text, to: &tokens)
     } else {
       try tokenizer.encode(text, in: 0..<text.count, to: &tokens)
     }
-    seconds += (clock.now - start).seconds
-    if prints { print(tokens, isFirst: tokenCount == 0, asked.json ? "," : " ") }
-    tokenCount += tokens.count
-    byteCount += text.count
+  } catch {
+    guard case .invalidUTF8(let byte, let offset) = error else { throw error }
+    throw source.located(
+      .invalidUTF8(path: source.path, byte: byte, offset: counts.bytes + offset), .stream)
   }
-  if prints {
-    Terminal.output.write(asked.json ? "]\n" : "\n")
-  } else if asked.json {
-    let report: JSON = [
-      "tokens": .integer(tokenCount), "bytes": .integer(byteCount),
-      "bytes_per_token": .number(Double(byteCount) / Double(tokenCount)),
-      "seconds_encoding": .number(seconds),
-    ]
-    Terminal.output.write("\(report)\n")
-  } else {
-    let ratio = Format.fixed(Double(byteCount) / Double(tokenCount), decimals: 3)
-    Terminal.output.write(
-      "\(tokenCount) tokens, \(byteCount) bytes, \(ratio) bytes per token\n")
-  }
-  return 0
+  counts.seconds += (clock.now - start).seconds
+  counts.bytes += text.count
+  counts.leftOut += tokenizer.leftOutByteCount(text, in: 0..<text.count)
+  return tokens
 }
 
 private func print(_ tokens: [Int32], isFirst: Bool, _ separator: String) {
@@ -165,7 +208,9 @@ private func decodeIDs(_ asked: TokenizerOptions) throws -> Int32 {
   let isBlank: (UInt8) -> Bool = { [0x20, 0x09, 0x0A, 0x0D, 0x2C, 0x5B, 0x5D].contains($0) }
   var offset = 0
   var text: [UInt8] = []
-  try forEachChunk(of: data, safeCut: { $0.lastIndex(where: isBlank).map { $0 + 1 } }) { ids in
+  try TextSource(data).forEachChunk(
+    safeCut: { $0.lastIndex(where: isBlank).map { $0 + 1 } }
+  ) { ids in
     text.removeAll(keepingCapacity: true)
     for word in ids.split(whereSeparator: isBlank) {
       let digits = String(decoding: word.prefix(20), as: UTF8.self)

@@ -10,6 +10,7 @@ func runTrain(_ asked: TrainOptions) throws -> Int32 {
   let processors = Processors()
   let compute = try makeCompute(threads: asked.threads, processors)
   let setup = try TrainSetup(asked, compute: compute)
+  if let warning = setup.warning { Terminal.error.write("mgpt: \(warning)\n") }
   let words = TrainWords(setup: setup, compute: compute, processors: processors)
   if asked.plan {
     Terminal.output.write(try words.plan())

@@ -99,13 +99,47 @@ struct TrainData {
     var notes: [String] = []
     let empty = folder?.emptyDocumentCount ?? layout.blankDocumentCount(in: text)
     if empty > 0 { notes.append("\(counted(empty, "document")) without text left out") }
-    if let source = folder?.source, let found = fileByteCount(source.path),
-      found != source.byteCount, !source.path.hasSuffix(".gz"), !source.path.hasSuffix(".jsonl")
-    {
-      notes.append(
-        "\(source.path) has changed since \(path) was made of it: \(found) bytes, then "
-          + "\(source.byteCount); `mgpt data prepare --force` makes it anew")
-    }
+    let leftOut = tokenizer.leftOutByteCount(text, in: 0..<text.count)
+    if leftOut > 0 { notes.append(leftOutWords(leftOut)) }
     return notes
   }
+
+  /// That prepared tokens are older than their text, if they are, and what to run.
+  var warning: String? {
+    guard let folder, let source = folder.source, let change = folder.change else { return nil }
+    return
+      "\(printableText(path)) is older than its text. Found changes in \(printableText(change)), "
+      + "expected the text that it was made of. Run `\(command(source))` to make it anew."
+  }
+
+  /// The command line that makes a folder as it was made.
+  private func command(_ source: PreparedSource) -> String {
+    var words = ["--data", source.path, "--out", path, "--layout", layout.rawValue]
+    switch source.tokenizer {
+    case .file(let file)?: words += ["--tokenizer", file]
+    case .text(.bpe, let size?)?: words += ["--bpe", "\(size)"]
+    case .text(let kind, _)?: words += ["--tokenizer", kind.rawValue]
+    case nil: break
+    }
+    if let fraction = folder?.validationFraction, fraction != 0.1 {
+      words += ["--val-fraction", "\(fraction)"]
+    }
+    return (["mgpt data prepare"] + words.map(shellWord)).joined(separator: " ")
+  }
+}
+
+/// A word as a shell reads it: in quotes where it needs them.
+private func shellWord(_ word: String) -> String {
+  let isPlain = word.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "-")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+      true
+    default: false
+    }
+  }
+  if isPlain && !word.isEmpty { return word }
+  return "'"
+    + printableText(word).split(separator: "'", omittingEmptySubsequences: false)
+    .joined(separator: #"'\''"#) + "'"
 }

@@ -22,6 +22,7 @@ extension TrainSetup {
     }
     source.path = asked.data ?? source.path
     let data = try TrainData(asked, path: source.path, saved: saved)
+    warning = data.warning
     tokenizer = saved.tokenizer
     architecture = saved.model.configuration
     corpus = try data.corpus(

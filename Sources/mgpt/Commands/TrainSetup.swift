@@ -19,6 +19,8 @@ struct TrainSetup {
   var loaded: GPT?
   /// What the person should know about choices made for them, a line each.
   var notes: [String] = []
+  /// What the person should know before that, on standard error.
+  var warning: String?
 
   /// Where `--profile` puts its trace.
   var tracePath: String { folder + "/trace.json" }
@@ -68,6 +70,7 @@ extension TrainSetup {
     if asked.choosesSize { notes.append(Self.words(choice, data.byteCount, tokenizer, asked)) }
     if let longest, let note = longest.note(context: context) { notes.append(note) }
     notes += data.notes
+    warning = data.warning
     finish(asked)
     try fitSteps(asked, compute)
   }

@@ -60,7 +60,8 @@ import Testing
     let tokenizer = BytePairTokenizer(
       try BytePairVocabulary(tokens: tokens, merges: [], specials: [], pattern: .gpt2))
     let report = try DataPreparation(
-      of: TextSource(here.file("t.txt")), layout: .stream, vocabulary: .given(tokenizer),
+      of: TextSource(here.file("t.txt")), layout: .stream,
+      vocabulary: .given(tokenizer, file: "t.json"),
       validationFraction: 0.4, to: here.path
     ).run()
     #expect(report.width == 4)
@@ -105,7 +106,7 @@ import Testing
     let path = here.file("t.txt")
     try here.put("t.txt", [UInt8](repeating: 0x61, count: 20 << 20))
     var largest = 0
-    try forEachChunk(of: path, safeCut: { _ in nil }) { largest = max(largest, $0.count) }
+    try TextSource(path).forEachChunk(safeCut: { _ in nil }) { largest = max(largest, $0.count) }
     #expect(largest < 17 << 20)
     var parts: [Int] = []
     struct Sizes: DocumentReader {
@@ -130,13 +131,13 @@ import Testing
         specials: base.specials + [SpecialToken(id: id, text: "<a b>")], pattern: base.pattern))
     let text = Array(String(repeating: "word <a b>", count: 50).utf8)
     var whole: [Int32] = []
-    tokenizer.encodeWithSpecials(text, to: &whole)
+    try tokenizer.encodeWithSpecials(text, to: &whole)
     for length in 20..<60 {
       let start = Array(text.prefix(length))
       guard let cut = tokenizer.safeCut(of: start, readsSpecials: true) else { continue }
       var parts: [Int32] = []
-      tokenizer.encodeWithSpecials(Array(text[..<cut]), to: &parts)
-      tokenizer.encodeWithSpecials(Array(text[cut...]), to: &parts)
+      try tokenizer.encodeWithSpecials(Array(text[..<cut]), to: &parts)
+      try tokenizer.encodeWithSpecials(Array(text[cut...]), to: &parts)
       #expect(parts == whole, "cut at \(cut)")
     }
     #expect(tokenizer.safeCut(of: text, readsSpecials: true) != nil)

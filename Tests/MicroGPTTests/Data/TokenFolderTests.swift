@@ -19,11 +19,13 @@ func numbers(_ values: [Int], width: Int) -> [UInt8] {
   }
 }
 
-/// llm.c's header and tokens.
-func shard(_ tokens: [Int], magic: Int = 20_240_520, version: Int = 1, count: Int? = nil) -> [UInt8]
-{
-  numbers([magic, version, count ?? tokens.count] + [Int](repeating: 0, count: 253), width: 4)
-    + numbers(tokens, width: 2)
+/// llm.c's header and tokens, of 16 bits for GPT-2, of 32 bits for Llama 3.
+func shard(
+  _ tokens: [Int], _ kind: LLMCShard = .gpt2, version: Int? = nil, count: Int? = nil
+) -> [UInt8] {
+  let (magic, usual, width) = kind == .gpt2 ? (20_240_520, 1, 2) : (20_240_801, 7, 4)
+  let head = [magic, version ?? usual, count ?? tokens.count]
+  return numbers(head + [Int](repeating: 0, count: 253), width: 4) + numbers(tokens, width: width)
 }
 
 /// What `pickle.dumps` makes of {"vocab_size": 3, "itos": {0: "\n", 1: "a", 2: "é"}, "stoi": …}.
@@ -73,13 +75,14 @@ private func bytes(_ hexadecimal: String) -> [UInt8] {
     ) { try PickledVocabulary(Array(pickled[1].prefix(80)), path: "m") }
   }
 
-  @Test func shardsOfLLMC() throws {
+  @Test(arguments: LLMCShard.allCases)
+  func shardsOfLLMC(_ kind: LLMCShard) throws {
     let here = try TemporaryFolder()
     let tokenizer = try FrozenBytePairs.tokenizer()
     let end = Int(try #require(tokenizer.endToken))
-    try here.put("x_train_000001.bin", shard([end, 65, 66, end]))
-    try here.put("x_train_000002.bin", shard([67, 68, 69]))
-    try here.put("x_val_000000.bin", shard([end, 70, 71]))
+    try here.put("x_train_000001.bin", shard([end, 65, 66, end], kind))
+    try here.put("x_train_000002.bin", shard([67, 68, 69], kind))
+    try here.put("x_val_000000.bin", shard([end, 70, 71], kind))
     #expect(throws: TokenFileError.noTokenizer(folder: here.path)) { try TokenFolder(here.path) }
     let folder = try TokenFolder(here.path, tokenizer: tokenizer)
     let split = folder.corpus.training
@@ -138,9 +141,17 @@ private func bytes(_ hexadecimal: String) -> [UInt8] {
   @Test func faultyShards() throws {
     let tokenizer = ByteTokenizer()
     let cases: [([UInt8], String)] = [
-      (shard([1, 2], version: 2), "its version. Found 2, expected 1, of GPT-2's tokens."),
+      (shard([1, 2], version: 2), "its version. Found 2, expected 1. Make it again."),
+      (shard([1, 2], .llama3, version: 1), "its version. Found 1, expected 7. Make it again."),
       (shard([1, 2], count: 3), "its header describes. Found 2 tokens, expected 3."),
+      (shard([1, 2], .llama3, count: 1), "its header describes. Found 2 tokens, expected 1."),
       (shard([1, 2]) + [0], "is cut off. Found 1029 bytes, expected a multiple of 2."),
+      (
+        Array(shard([1, 2], .llama3).dropLast(2)),
+        "is cut off. Found 1030 bytes, expected a multiple of 4."
+      ),
+      (shard([1, 70_000], .llama3), "Found the id 70000 at token 1, expected 0 to 257."),
+      (shard([1, -2], .llama3), "Found the id 4294967294 at token 1, expected 0 to 257."),
       (Array(shard([1]).prefix(900)), "its header. Found 900 bytes, expected 1024 or more."),
       (shard([1, 300]), "Found the id 300 at token 1, expected 0 to 257."),
     ]
@@ -160,7 +171,7 @@ private func bytes(_ hexadecimal: String) -> [UInt8] {
 
   /// Each round changes or cuts one file of a good folder: a corpus comes out whose tokens the
   /// tokenizer has, or an error of one line.
-  @Test(arguments: ["train.bin", "meta.pkl", "meta.json", "a_train.bin"])
+  @Test(arguments: ["train.bin", "meta.pkl", "meta.json", "a_train.bin", "b_train.bin"])
   func damagedFilesGiveErrorsOrTokens(_ name: String) throws {
     let here = try TemporaryFolder()
     let whole = try damageable(name, in: here)
@@ -175,7 +186,7 @@ private func bytes(_ hexadecimal: String) -> [UInt8] {
       try here.put(name, damaged)
       do {
         let folder = try TokenFolder(
-          here.path, tokenizer: name == "a_train.bin" ? ByteTokenizer() : nil)
+          here.path, tokenizer: name.hasSuffix("_train.bin") ? ByteTokenizer() : nil)
         let split = folder.corpus.training
         #expect(
           split.tokens[0..<split.tokens.count].allSatisfy {
@@ -196,6 +207,9 @@ private func bytes(_ hexadecimal: String) -> [UInt8] {
     case "a_train.bin":
       try here.put("a_val.bin", shard([1, 2]))
       return shard([1, 2, 257, 3, 4, 5])
+    case "b_train.bin":
+      try here.put("b_val.bin", shard([1, 2], .llama3))
+      return shard([1, 2, 257, 3, 4, 5], .llama3)
     case "meta.json":
       try here.put("t.txt", Array(String(repeating: "some text\n", count: 40).utf8))
       _ = try DataPreparation(

@@ -57,6 +57,9 @@ struct ReferenceModel {
       case .post:
         x = norm(x + attention(x, block), block + ".attention.norm")
         x = norm(x + mlp(x, block), block + ".mlp.norm")
+      case .postBlock:
+        x = x + attention(x, block)
+        x = norm(x + mlp(x, block), block + ".mlp.norm")
       }
     }
     if c.finalNorm { x = norm(x, "norm") }

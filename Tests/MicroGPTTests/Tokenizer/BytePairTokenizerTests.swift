@@ -81,7 +81,7 @@ import Testing
     let text = Array("a<|endoftext|><|endoftext|>b<|end".utf8)
     #expect(try tokenizer.encode(text).contains(end) == false)
     var tokens: [Int32] = []
-    tokenizer.encodeWithSpecials(text, to: &tokens)
+    try tokenizer.encodeWithSpecials(text, to: &tokens)
     #expect(tokens.filter { $0 == end }.count == 2 && tokens[1] == end)
     #expect(tokenizer.decode(tokens) == Array("ab<|end".utf8))
     var shown: [UInt8] = []

@@ -38,22 +38,21 @@ import Testing
     #expect(Set(ModelPreset.all.map(\.name)).count == ModelPreset.all.count)
   }
 
-  /// The published numbers; for picogpt see `picogptHasTwoGainsMore`.
-  @Test(arguments: [("gpt2", 124_439_808), ("microgpt", 4192), ("names", 199_040)])
+  /// The published numbers.
+  @Test(arguments: [
+    ("gpt2", 124_439_808), ("microgpt", 4192), ("picogpt", 418_432), ("names", 199_040),
+  ])
   func parameterCounts(_ name: String, _ count: Int) throws {
     #expect(try #require(ModelPreset.find(name)).parameterCount() == count)
   }
 
-  /// For these sizes 418 432 is published, two gains less than we have.
-  ///
-  /// A norm after attention and one after the MLP, each with its gain, are six gains in three
-  /// layers. The number is met by four; where these would stand is not known.
-  @Test func picogptHasTwoGainsMore() throws {
-    let preset = try #require(ModelPreset.find("picogpt"))
-    let c = preset.configuration()
+  /// One gain per block, behind the MLP, and one before the head.
+  @Test func picogptIsThePublishedModel() throws {
+    let c = try #require(ModelPreset.find("picogpt")).configuration()
     #expect(c.headWidth == 64 && c.hiddenWidth == 256 && c.tiedHead && !c.linearBias)
-    #expect(c.normPlacement == .post && c.normalization == .layernorm && !c.normBias)
-    #expect(preset.parameterCount() == 418_432 + 2 * 128)
+    #expect(c.normPlacement == .postBlock && c.normalization == .layernorm && !c.normBias)
+    let gains = ParameterTable(c).parameters.filter { $0.shape.rank == 1 }.map(\.name)
+    #expect(gains == (0..<3).map { "blocks.\($0).mlp.norm.weight" } + ["norm.weight"])
   }
 
   @Test func vocabulariesCanBeOthers() throws {
