@@ -121,7 +121,7 @@ import Testing
       + "TMPDIR=\"$PWD/other\"; exec \(Self.asNobody) \"$MGPT\" demo --seconds 1"
     let child = try here.start(["-c", script], program: "/bin/sh", environment: ["MGPT": program])
     // Its steps are a minute of an emulator; demoShowsNewNames runs them there too.
-    if isEmulated, child.waits(until: { child.output.contains("folder   ") }) {
+    if isEmulated, child.waits(until: { child.output.contains("the demo uses ") }) {
       child.send(SIGINT)
     }
     let run = child.wait()

@@ -21,7 +21,7 @@ private let isSanitized = ["__asan_init", "__tsan_init"].contains { (name: Strin
 @Suite struct EndToEndProfileTests {
   @Test func trainPrintsATableAndWritesATrace() throws {
     let here = try Workspace()
-    let line = "train --data text.txt --out run \(tiny) --steps 20 --profile --force"
+    let line = "train --data text.txt --out run \(tiny) --batch-size 4 --steps 20 --profile --force"
     let run = try here.mgpt(line)
     #expect(run.code == 0 && run.error == "", "\(run.error)")
     let start = try #require(run.lines.firstIndex(of: "profile of 20 steps, per step:"))

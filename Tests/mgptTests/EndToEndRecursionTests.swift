@@ -16,7 +16,7 @@ import Testing
   /// evaluate them on some hundred times.
   private func workspace() throws -> Workspace {
     let here = try Workspace()
-    here.write(String(here.text("text.txt").prefix(800)), to: "short.txt")
+    here.write(String(here.text("text.txt").prefix(300)), to: "short.txt")
     let models = [
       ("rlm", Self.recursive), ("final", "--recursion-steps 2 --recursion-loss final"),
       ("plain", ""),

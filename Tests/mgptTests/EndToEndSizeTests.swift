@@ -89,7 +89,7 @@ import Testing
     let same = try note(here, "train --data same.txt --plan")
     #expect(same.hasPrefix("note     size micro and char tokens, for "), "\(same)")
     // Sizes that are given leave nothing to choose, and characters are the tokens then.
-    let given = try here.mgpt("train --data long.txt --plan \(tiny)")
+    let given = try here.mgpt("train --data text.txt --plan \(tiny)")
     #expect(!given.output.contains("note     size") && given.output.contains("char vocabulary"))
     let bytes = try note(here, "train --data long.txt --plan --tokenizer byte")
     #expect(bytes.hasPrefix("note     size micro and byte tokens, for "), "\(bytes)")
