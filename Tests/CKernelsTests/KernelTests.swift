@@ -57,12 +57,12 @@ private func report(check: Int, subject: mg_check_subject, scale: mg_check_scale
     #expect(found.failures == 0, "\(text(of: found.text))")
   }
 
-  @Test(arguments: checkNames)
+  @Test(.enabled(if: !isEmulated, "the checks are tested, and are the same"), arguments: checkNames)
   func reportsPlantedFaults(name: String) throws {
     let check = try #require(checkNames.firstIndex(of: name))
     var subject = mg_check_subject()
     var planted = 0
-    while planted < (isEmulated ? 1 : .max), let fault = mg_check_plant(check, planted, &subject) {
+    while let fault = mg_check_plant(check, planted, &subject) {
       let found = report(check: check, subject: subject, scale: MG_CHECK_QUICK)
       #expect(found.failures > 0, "not reported: \(String(cString: fault))")
       #expect(text(of: found.text).contains("--kernel \(name) --seed 1 --quick"))

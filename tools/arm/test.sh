@@ -8,9 +8,9 @@
 #
 # Tests see MGPT_EMULATED=1: those that repeat a lot repeat less (they say so). Left out are four
 # that train models of real size or measure the system (`bench --report`, two of three runs of
-# `demo`, resident memory); the log has them among the skipped with their reasons. Muon's workers
-# share a matrix from 97 rows on instead of 513 (the check of that is n^3). The two cores run beside
-# each other, one test at a time each.
+# `demo`, resident memory) and the faults planted in kernels, which test the checks; the log has
+# them among the skipped with their reasons. Muon's workers share a matrix from 97 rows on instead
+# of 513 (the check of that is n^3). The two cores run beside each other, one test at a time each.
 # Exit codes: 0 all good, 1 a test failed, 69 something is missing.
 set -euo pipefail
 name=test-arm
@@ -75,11 +75,11 @@ for core in cortex-a76 cortex-a72; do
     echo "$core: $(grep -E 'Test run with' "$log" | tail -n 1 || true)"
     grep -qE 'Test run with [0-9]+ tests? passed' "$log" || { tail -n 5 "$log"; failed=1; }
 done
-heading "the choice of back ends"
-tools/test-kernels-arm.sh --choice || failed=1
-heading "the program from end to end"
+heading "the choice of back ends, the program from end to end"
+tools/test-kernels-arm.sh --choice > "$folder/choice.log" 2>&1 & choice=$!
 both end_to_end || failed=1
-cat "$folder"/cortex-a7{6,2}-end-to-end.log
+wait $choice || failed=1
+cat "$folder/choice.log" "$folder"/cortex-a7{6,2}-end-to-end.log
 times > "$folder/cpu.time"  # of this shell, then of all that it started: user and system
 echo "CPU time in all: $(tail -n 1 "$folder/cpu.time")"
 [ $failed = 0 ] && heading "test-arm: all good" || { heading "test-arm: FAILED"; exit 1; }
