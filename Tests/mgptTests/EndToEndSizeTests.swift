@@ -83,15 +83,16 @@ import Testing
       "seq 22000 | tr '\\n' ' ' > long.txt; for i in 1 2 3 4 5 6 7; do cat text.txt; "
       + "done > same.txt"
     #expect(try here.shell(script).code == 0)
-    let long = try note(here, "train --data long.txt --plan")
+    // A plan measures a step, and a batch of one is a short step.
+    let long = try note(here, "train --data long.txt --plan --batch-size 1")
     #expect(long.hasPrefix("note     size micro and bpe tokens, for "), "\(long)")
     // A text that repeats itself has too few pairs.
-    let same = try note(here, "train --data same.txt --plan")
+    let same = try note(here, "train --data same.txt --plan --batch-size 1")
     #expect(same.hasPrefix("note     size micro and char tokens, for "), "\(same)")
     // Sizes that are given leave nothing to choose, and characters are the tokens then.
     let given = try here.mgpt("train --data text.txt --plan \(tiny)")
     #expect(!given.output.contains("note     size") && given.output.contains("char vocabulary"))
-    let bytes = try note(here, "train --data long.txt --plan --tokenizer byte")
+    let bytes = try note(here, "train --data long.txt --plan --tokenizer byte --batch-size 1")
     #expect(bytes.hasPrefix("note     size micro and byte tokens, for "), "\(bytes)")
     let short = try note(here, "train --data long.txt --plan --time 1s")
     #expect(short.contains("the largest that learns enough in 1.0 s;") || short.contains("1 s;"))

@@ -59,6 +59,24 @@ public struct TrainingConfiguration: Sendable, Equatable {
       passes: passes(at: step, of: passCount), loss: lastAlone ? .final : recursionLoss)
   }
 
+  /// The stages of the steps that follow the first `step`, and how many of these each has.
+  func stages(from step: Int, of passCount: Int) -> [(stage: TrainingStage, stepCount: Int)] {
+    var parts: [(stage: TrainingStage, stepCount: Int)] = []
+    var start = step
+    while start < steps {
+      let stage = stage(at: start, of: passCount)
+      // Stages don't come back: where the next one begins is between the two.
+      var (same, other) = (start, steps)
+      while same + 1 < other {
+        let middle = same + (other - same) / 2
+        if self.stage(at: middle, of: passCount) == stage { same = middle } else { other = middle }
+      }
+      parts.append((stage, other - start))
+      start = other
+    }
+    return parts
+  }
+
   /// The same recipe, every step with the graph of the last ones, which take longest.
   public var withoutStages: TrainingConfiguration {
     var whole = self

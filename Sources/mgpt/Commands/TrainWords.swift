@@ -78,8 +78,7 @@ struct TrainWords {
   }
 
   private func time(_ trainer: Trainer) -> String {
-    let steps = setup.configuration.steps - trainer.step
-    let seconds = trainer.measureStepSeconds() * Double(steps)
+    let seconds = trainer.measureSecondsLeft()
     let words = seconds < 1 ? "less than a second" : "about \(Format.duration(seconds))"
     return "\(words), evaluations not counted"
   }

@@ -58,6 +58,19 @@ import Testing
     #expect(plain.allSatisfy { $0 == plain[0] })
   }
 
+  /// The time of a run counts the passes of its later stages, not those of its first.
+  @Test func timeCountsAllStages() throws {
+    let growing = try SmallRun("rlm", grows: true).trainer
+    let stages = growing.configuration.stages(from: 2, of: 3)
+    #expect(stages.map(\.stage.passes) == [1, 2, 3] && stages.map(\.stepCount) == [2, 1, 5])
+    #expect(growing.configuration.stages(from: 10, of: 3).isEmpty)
+    // Seconds that make the update's small.
+    let whole = try SmallRun("rlm").trainer.secondsLeft(passSeconds: 3e9, peak: .infinity)
+    let parts = growing.secondsLeft(passSeconds: 1e9, peak: .infinity)
+    // Ten steps of 1 against 4 of 1, 1 of 2 and 5 of 3 passes; embedding and head come on top.
+    #expect(whole > 2.9e10 && parts > 1.8e10 && parts < 2.4e10, "\(parts) of \(whole)")
+  }
+
   /// The stages of the ten steps of `run`, which ends with the same bits where it is resumed.
   private func stages(of run: SmallRun, _ stop: Int) throws -> [TrainingStage] {
     let folder = try TemporaryFolder()
