@@ -33,6 +33,21 @@ import Testing
     #expect(here.text("run/metrics.jsonl").split(separator: "\n").count == 24)
   }
 
+  /// What is printed to go on with works as it stands, whatever the folder is called.
+  @Test func printedCommandsWorkForAnyPath() throws {
+    let here = try Workspace()
+    let folder = "it's a run, " + String(repeating: "long ", count: 15) + "$HOME"
+    let run = try here.mgpt(
+      ["train", "--data", "text.txt", "--steps", "2", "--out", folder]
+        + tiny.split(separator: " ").map(String.init))
+    #expect(run.code == 0, "\(run.error)")
+    let words = "Generate with: mgpt "
+    let last = try #require(run.lines.last)
+    #expect(last.hasPrefix(words))
+    let generated = try here.shell("$MGPT \(last.dropFirst(words.count)) --max-tokens 5")
+    #expect(generated.code == 0, "\(generated.error)")
+  }
+
   @Test func showsALiveLineOnATerminal() throws {
     let here = try Workspace()
     let terminal = try #require(PseudoTerminal())

@@ -8,6 +8,9 @@ tables of tools/bench/README.md. Losses depend on the seed, not on threads or on
 machine does; times do: run `--only time` on a quiet machine.
 
     --seeds 1,2,3        --only train,losses,exits,int8,time      --mgpt PROGRAM
+
+`--only long` trains the longer runs, 20 M tokens at width 64, on all seeds given (about 15 CPU
+minutes each), and times their steps in turns: that on a quiet machine too.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ import re
 import statistics
 import subprocess
 import sys
+import time as clock
 from pathlib import Path
 
-BUDGET = "--heads 4 --embed-dim 128 --context 64 --batch-size 12 --steps 2000 --eval-every 0".split()
+BUDGET = "--heads 4 --embed-dim 128 --context 64 --batch-size 12 --steps 2000".split()
 LOOP = ["--recursion-steps", "3"]
 MODELS = {
     "2 layers": ["--layers", "2"],
@@ -33,9 +37,18 @@ MODELS = {
     "1 + core 2 × 3 + 1, gate loss": ["--prelude", "1", "--core", "2", "--coda", "1", *LOOP]
     + ["--gate-start", "0"],
 }
+# The longer runs: the model of 2 layers for as many tokens, and for as many operations.
+LONG_SIZE = "--heads 4 --embed-dim 64 --context 128 --batch-size 16".split()
+LONG_STEPS = 9766
+LONG_MODELS = {
+    "long, 2 layers": (["--layers", "2"], LONG_STEPS),
+    "long, core 2 × 3": (["--core", "2", *LOOP, "--recursion-loss", "final"], LONG_STEPS),
+    "long, 2 layers, 3 × the tokens": (["--layers", "2"], 3 * LONG_STEPS),
+    "long, 6 layers": (["--layers", "6"], LONG_STEPS),
+}
 GATED = "core 2 × 3, gate loss"
 LATER = ("core 2 × 3, gates from 15 %", "1 + core 2 × 3 + 1, gates from 15 %")
-STEPS = ("train", "losses", "exits", "int8", "time")
+STEPS = ("train", "losses", "exits", "int8", "time")  # "long" is only done by name
 # The share of the passes that must be saved for at most so many nats.
 BARS = ((0.001, 0.36), (0.005, 0.45), (0.010, 0.55))
 
@@ -67,15 +80,26 @@ class Bench:
         """The checkpoint after the last step."""
         return self.folder(name, seed) / "last.safetensors"
 
-    def train(self, name: str, seed: int) -> None:
+    def train(self, name: str, seed: int, options: list | None = None) -> None:
         """Trains a model unless it is there."""
         folder = self.folder(name, seed)
         if (folder / "loss.svg").exists():
             return
         print(f"training: {name}, seed {seed}", file=sys.stderr, flush=True)
-        arguments = ["--data", self.data, "--layout", "stream", "--out", folder, *BUDGET]
-        arguments += ["--seed", seed, "--sample-tokens", "0", "--quiet", "--force", *MODELS[name]]
-        self.run("train", *arguments)
+        arguments = ["--data", self.data, "--layout", "stream", "--out", folder, "--seed", seed]
+        arguments += ["--eval-every", "0", "--sample-tokens", "0", "--quiet", "--force"]
+        self.run("train", *arguments, *(options or [*BUDGET, *MODELS[name]]))
+
+    def step_seconds(self, options: list, steps: int) -> float:
+        """Seconds of a step: what so many more of them add to a short run."""
+        arguments = ["--data", self.data, "--layout", "stream", "--out", self.out / "timing"]
+        arguments += ["--eval-every", "0", "--sample-tokens", "0", "--quiet", "--force"]
+        taken = []
+        for count in (steps // 10, steps):
+            start = clock.perf_counter()
+            self.run("train", *arguments, *options, "--steps", count)
+            taken.append(clock.perf_counter() - start)
+        return (taken[1] - taken[0]) / (steps - steps // 10)
 
     def losses(self, name: str, seed: int) -> list[float]:
         """The validation loss after each pass."""
@@ -90,7 +114,6 @@ class Bench:
         chart = model.with_name(f"{model.stem}-{measure}.svg")
         found = self.run("eval", "--model", model, *arguments, "--chart", chart)
         return sorted(json.loads(found.stdout)["points"], key=lambda point: point["saved"])
-
 
     def threshold(self, model: Path, saved: float) -> float:
         """The largest threshold of the gates, to a hundredth, that saves so much."""
@@ -196,6 +219,24 @@ def time(bench: Bench, seeds: list[int], saved: float = 0.55, rounds: int = 7) -
         row(seed, threshold, f"{full:.1f}", f"{early:.1f}", f"{ratio:.2f}", passes)
 
 
+def long(bench: Bench, seeds: list[int], rounds: int = 5) -> None:
+    """The longer runs: losses, then times of a step in turns."""
+    times: dict[str, list[float]] = {name: [] for name in LONG_MODELS}
+    for seed in seeds:
+        for name, (options, steps) in LONG_MODELS.items():
+            bench.train(name, seed, [*LONG_SIZE, *options, "--steps", steps])
+    for turn in range(rounds):
+        for name in sorted(LONG_MODELS, reverse=bool(turn % 2)):
+            times[name].append(bench.step_seconds([*LONG_SIZE, *LONG_MODELS[name][0]], 100))
+    row("model", "M tokens", "ms per step", "s in all", *(f"seed {seed}" for seed in seeds))
+    row(*("---" for _ in range(4 + len(seeds))))
+    for name, (_, steps) in LONG_MODELS.items():
+        seconds = statistics.median(times[name])
+        cells = (f"{bench.losses(name, seed)[-1]:.4f}" for seed in seeds)
+        tokens = f"{steps * 16 * 128 / 1e6:.0f}"
+        row(name, tokens, f"{seconds * 1000:.1f}", f"{seconds * steps:.0f}", *cells)
+
+
 def main() -> None:
     """Does what was asked for, in the order of the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -208,15 +249,16 @@ def main() -> None:
     options = parser.parse_args()
     wanted = options.only.split(",")
     for step in wanted:
-        if step not in STEPS:
-            parser.error(f"--only is unknown. Found {step}, expected some of {', '.join(STEPS)}")
+        if step not in (*STEPS, "long"):
+            known = ", ".join((*STEPS, "long"))
+            parser.error(f"--only is unknown. Found {step}, expected some of {known}")
     bench = Bench(options)
     seeds = [int(seed) for seed in options.seeds.split(",")]
     if "train" in wanted:
         for seed in seeds:
             for name in MODELS:
                 bench.train(name, seed)
-    for step in (losses, exits, int8, time):
+    for step in (losses, exits, int8, time, long):
         if step.__name__ in wanted:
             print(f"\n{step.__name__}\n")
             step(bench, seeds)

@@ -101,6 +101,6 @@ private func printNames(
   }
   Terminal.output.write(
     "\(old.count) of these \(names.count) are in the data it learned from, \(path) "
-      + "(\(known.count) names).\nMore: mgpt generate --model \(quotedIfNeeded(model)) "
+      + "(\(known.count) names).\nMore: mgpt generate --model \(shellWord(model)) "
       + "--num-samples 20\n")
 }

@@ -38,6 +38,6 @@ func runTextDemo(_ path: String, in folder: String, _ asked: DemoOptions) throws
     })
   let text = printableText(String(decoding: bytes, as: UTF8.self))
   Terminal.output.write(
-    "\nWhat it writes:\n\(text)\nMore: mgpt generate --model \(quotedIfNeeded(model))\n")
+    "\nWhat it writes:\n\(text)\nMore: mgpt generate --model \(shellWord(model))\n")
   return 0
 }

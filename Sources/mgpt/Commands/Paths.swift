@@ -90,3 +90,19 @@ func filesOfFolder(_ folder: String) -> [(name: String, byteCount: Int)] {
   }
   return files
 }
+
+/// A word of a command that is printed to be used: in quotes where a shell wants them, never cut.
+func shellWord(_ word: String) -> String {
+  let isPlain = word.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "-")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+      true
+    default: false
+    }
+  }
+  if isPlain && !word.isEmpty { return word }
+  return "'"
+    + printableText(word).split(separator: "'", omittingEmptySubsequences: false)
+    .joined(separator: #"'\''"#) + "'"
+}

@@ -69,5 +69,5 @@ private func finishProfile(of trainer: Trainer, trace: String, terminal: Termina
   guard let profile = trainer.profile else { return }
   try profile.writeTrace(to: trace)
   guard let terminal, let report = trainer.profileReport() else { return }
-  terminal.write("\n" + profileTable(report) + "trace: \(quotedIfNeeded(trace))\n")
+  terminal.write("\n" + profileTable(report) + "trace: \(shellWord(trace))\n")
 }

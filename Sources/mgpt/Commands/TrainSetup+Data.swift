@@ -127,19 +127,3 @@ struct TrainData {
     return (["mgpt data prepare"] + words.map(shellWord)).joined(separator: " ")
   }
 }
-
-/// A word as a shell reads it: in quotes where it needs them.
-private func shellWord(_ word: String) -> String {
-  let isPlain = word.utf8.allSatisfy { byte in
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "-")...UInt8(ascii: "9"), UInt8(ascii: "_"):
-      true
-    default: false
-    }
-  }
-  if isPlain && !word.isEmpty { return word }
-  return "'"
-    + printableText(word).split(separator: "'", omittingEmptySubsequences: false)
-    .joined(separator: #"'\''"#) + "'"
-}

@@ -74,6 +74,7 @@ extension TrainSetup {
       model: makeModel(), configuration: configuration.withoutStages, training: corpus.training,
       compute: compute)
     let step = try Self.stepSeconds(trainer, atMost: seconds / 20)
+    stepSeconds = step
     // Forward is a third of a step.
     let share = Double(corpus.validation.tokenCount) / Double(trainer.tokensPerStep)
     let evaluation = step * share / 3

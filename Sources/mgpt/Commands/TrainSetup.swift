@@ -12,6 +12,8 @@ struct TrainSetup {
   var configuration: TrainingConfiguration
   var options: RunOptions
   var logEvery = 1
+  /// Of a step, where `fitSteps` measured it.
+  var stepSeconds: Double?
   var folder: String
   /// The checkpoint that is continued, if one is.
   var resumed: SafeTensors?

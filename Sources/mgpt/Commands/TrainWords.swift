@@ -78,7 +78,8 @@ struct TrainWords {
   }
 
   private func time(_ trainer: Trainer) -> String {
-    let seconds = trainer.measureSecondsLeft()
+    let steps = setup.configuration.steps - trainer.step
+    let seconds = setup.stepSeconds.map { $0 * Double(steps) } ?? trainer.measureSecondsLeft()
     let words = seconds < 1 ? "less than a second" : "about \(Format.duration(seconds))"
     return "\(words), evaluations not counted"
   }
@@ -90,7 +91,7 @@ struct TrainWords {
       let isInTime = Signals.received == nil && options.timeLimit != nil
       let why = isInTime ? "the time is up, " : ""
       return why + "stopped after step \(trainer.step) and saved. Go on with: mgpt train --resume "
-        + "\(quotedIfNeeded(options.lastPath))\n"
+        + "\(shellWord(options.lastPath))\n"
     }
     var lines: [String] = []
     if let loss = run.progress.bestLoss, let step = run.progress.bestStep {
@@ -98,7 +99,7 @@ struct TrainWords {
         "best validation loss \(Format.fixed(loss, decimals: 4)) nats/token, at step \(step)")
     }
     let model = fileExists(options.bestPath) ? options.bestPath : options.lastPath
-    lines.append("Generate with: mgpt generate --model \(quotedIfNeeded(model))")
+    lines.append("Generate with: mgpt generate --model \(shellWord(model))")
     return lines.joined(separator: "\n") + "\n"
   }
 
