@@ -42,6 +42,40 @@ void check_op_quantize_rows(checker *c) {
     }
 }
 
+/* The first half as above; both together miss x by half a step of the second, and its largest
+ * element is half a step of the first. */
+void check_op_quantize_rows_twice(checker *c) {
+    static const size_t shapes[][2] = {{0, 5}, {1, 33}, {3, 768}, {70, 97}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        size_t rows = shapes[i][0], k = shapes[i][1], ld = k + random_below(c, 3);
+        size_t stride = mg_quantized_stride(k);
+        case_begin(c, "rows %zu, k %zu, ld %zu", rows, k, ld);
+        float *x = matrix(c, rows, k, ld, 1);
+        mg_q8_rows once = empty_rows(c, rows, k), a[3];
+        for (size_t w = 0; w < 3; w++) {
+            mg_context context = context_make(c, worker_counts[w], 1, 1, k, 1);
+            mg_quantize_rows(&context, rows, k, x, ld, once);
+            a[w] = empty_rows(c, 2 * rows, k);
+            mg_quantize_rows_twice(&context, rows, k, x, ld, a[w]);
+            expect_same_rows(c, &a[w], &a[0]);
+            expect_true(c, "values", 0, !memcmp(a[w].values, once.values, rows * stride));
+            expect_same(c, "scales", rows, a[w].scales, once.scales);
+            context_free(&context);
+        }
+        for (size_t r = 0; r < rows; r++) {
+            float first = a[0].scales[r], second = a[0].scales[rows + r];
+            expect_true(c, "rest", r, second <= first / 127.0f * 0.51f);
+            for (size_t j = 0; j < k; j++) {
+                double both = (double)first * a[0].values[r * stride + j] +
+                              (double)second * a[0].values[(rows + r) * stride + j];
+                expect(c, "both", r * k + j, both, (double)x[r * ld + j],
+                       0.51 * (double)second + EPS * fabs((double)x[r * ld + j]));
+            }
+        }
+        case_end(c);
+    }
+}
+
 /* As in float32, then quantised. */
 static void check_norm(checker *c, size_t workers, mg_norm_kind kind) {
     size_t rows = 70, n = 97;

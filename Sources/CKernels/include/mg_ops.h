@@ -215,9 +215,12 @@ void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void
 /* ---- Quantised activations ------------------------------------------------------------------- */
 
 /* The first rows of `to` = x (rows, n), rows ld apart, each by quantize_row_q8. Requires: n is
- * to.k, rows at most to.rows. */
+ * to.k, rows at most to.rows. Twice: row rows + r, of 2 * rows, = what row r leaves out; needs n
+ * floats of scratch. */
 void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld,
                       mg_q8_rows to);
+void mg_quantize_rows_twice(const mg_context *context, size_t rows, size_t n, const float *x,
+                            size_t ld, mg_q8_rows to);
 
 /* ---- Normalisation
  * --------------------------------------------------------------------------------- */

@@ -165,7 +165,13 @@ struct ModelRecorder {
     let y: Tensor
     if c.activation == .swiglu {
       let inner = graph.linear(x, linearParameters("blocks.\(layer).mlp.gate_up"))
-      y = graph.linear(graph.activate(inner, c.activation), down)
+      let hidden = graph.activate(inner, c.activation)
+      // Weights of 8 bits are finer than such a row of 8 bits; those of 4 are not.
+      let format = down.weight.quantizedFormat
+      let isFine = format == .int8 || format == .int8Block
+      y =
+        isFine && down.bias == nil
+        ? graph.quantizedLinearTwice(hidden, down) : graph.linear(hidden, down)
     } else {
       y = graph.feedForward(
         x, up: linearParameters("blocks.\(layer).mlp.up"), down: down, c.activation)

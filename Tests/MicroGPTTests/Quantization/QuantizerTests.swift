@@ -29,6 +29,30 @@ import Testing
     #expect(made.quantized.model.parameterCount == made.original.model.parameterCount)
   }
 
+  /// Behind SwiGLU a large element that counts for nothing does not spoil the small ones.
+  @Test(arguments: [QuantizationTarget.int8, .int8Block])
+  func gatedRowsKeepTheirSmallElements(_ target: QuantizationTarget) throws {
+    let made = try QuantizedCase("llama", target, width: 64) { model in
+      let (width, hidden) = (model.configuration.modelWidth, model.configuration.hiddenWidth)
+      for layer in 0..<model.configuration.layerCount {
+        guard let inner = model.table["blocks.\(layer).mlp.gate_up.weight"],
+          let down = model.table["blocks.\(layer).mlp.down.weight"]
+        else { continue }
+        for row in [0, hidden] {
+          for column in 0..<width { model.values(of: inner)[row * width + column] *= 30 }
+        }
+        for row in 0..<width { model.values(of: down)[row * hidden] = 0 }
+      }
+    }
+    let path = made.folder.file("c")
+    try Quantizer(compute: made.compute).dequantize(made.quantized, path: path)
+    let found = try uncachedLogits(made.quantized.model, tokens(7), made.compute)
+    let expected = try uncachedLogits(ModelFile(path: path).model, tokens(7), made.compute)
+    let scale = expected.map(\.magnitude).max() ?? 0
+    let difference = largestDifference(found, expected)
+    #expect(difference < 0.03 * scale, "\(difference) of \(scale)")
+  }
+
   /// Rounding to a grid of step s is off by s / 2 at most; the errors of a normal distribution
   /// follow from that.
   @Test(arguments: targets)
