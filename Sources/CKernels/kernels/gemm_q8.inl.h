@@ -216,7 +216,8 @@ static void pack_quantized(const mg_quantized *w, size_t first, size_t count, fl
 static float dot_peak_q8(size_t rounds) {
     enum { SUMS = MG_MR * MG_NRV };
     v_i32 s[SUMS];
-    int32_t lanes[VN], total = 0;
+    int32_t lanes[VN];
+    uint32_t total = 0;
     float word[4] = {0}, starts[SUMS + 4] = {0}; /* v_word reads four */
     memcpy(word, (const uint8_t[4]){0, 0, 0, 1}, sizeof *word);
     for (int32_t j = 0; j < SUMS; j++) {
@@ -231,7 +232,7 @@ static float dot_peak_q8(size_t rounds) {
     }
     for (int j = 0; j < SUMS; j++) {
         memcpy(lanes, &s[j], sizeof lanes);
-        for (int i = 0; i < VN; i++) total += lanes[i] & 0xffffff;
+        for (int i = 0; i < VN; i++) total += (uint32_t)lanes[i] & 0xffffff;
     }
     return (float)total;
 }
