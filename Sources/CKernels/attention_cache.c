@@ -1,8 +1,9 @@
 /* Attention over key/value caches: which worker takes which head. See mg_ops.h.
  *
- * Few tokens of a sequence go one by one through attention_query; so do all where the ring closes
- * among them, because a token overwrites what the ones before it still see. Many go through the
- * tiles, which need the keys of a head as rows. The bits are the same. */
+ * Few tokens of a sequence go one by one through attention_query; so does the last where it alone
+ * is wanted, and so do all where the ring closes among them, because a token overwrites what the
+ * ones before it still see. Many go through the tiles, which need the keys of a head as rows. The
+ * bits are the same. */
 #include "ops.h"
 #include <math.h>
 #include <string.h>
@@ -21,7 +22,7 @@ static const mg_kv_cache *cache_of(const mg_cached_attention *a, size_t b) {
 }
 
 static int takes_tiles(const mg_cached_attention *a, size_t b) {
-    return a->counts[b] > MG_SINGLE_TOKENS &&
+    return !a->last_only && a->counts[b] > MG_SINGLE_TOKENS &&
            a->positions[b] + a->counts[b] <= cache_of(a, b)->capacity;
 }
 
@@ -31,7 +32,7 @@ static const float *row_of(const mg_cached_attention *a, size_t b, size_t t) {
 }
 
 static float *out_of(const mg_cached_attention *a, size_t b, size_t t) {
-    return a->out + (b * a->time + t) * a->heads * a->head_width;
+    return a->out + (a->last_only ? b : b * a->time + t) * a->heads * a->head_width;
 }
 
 static void store(const cached_job *job, size_t b, size_t g, size_t t) {
@@ -55,7 +56,7 @@ static void attend(const cached_job *job, size_t b, size_t h, size_t worker) {
     int owner = job->members == a->heads / a->kv_heads;
     for (size_t t = 0; t < a->counts[b]; t++) {
         if (owner) store(job, b, g, t);
-        if (takes_tiles(a, b)) continue;
+        if (takes_tiles(a, b) || (a->last_only && t + 1 < a->counts[b])) continue;
         mg_attention_query query = {
             .cache = cache_of(a, b),
             .kv_head = g,
@@ -68,7 +69,8 @@ static void attend(const cached_job *job, size_t b, size_t h, size_t worker) {
         };
         job->context->kernels->attention_query(&query);
     }
-    for (size_t t = a->counts[b]; t < a->time; t++)
+    size_t rows = a->last_only ? 1 : a->time;
+    for (size_t t = a->last_only ? a->counts[b] > 0 : a->counts[b]; t < rows; t++)
         memset(out_of(a, b, t) + h * d, 0, job->members * d * sizeof(float));
 }
 
@@ -76,7 +78,7 @@ static void attend(const cached_job *job, size_t b, size_t h, size_t worker) {
 static size_t cost_of(const mg_cached_attention *a, size_t b) {
     size_t count = a->counts[b];
     if (count == 0 || takes_tiles(a, b)) return count + 1;
-    return count * seen_by(a, b, count - 1);
+    return a->last_only ? count + seen_by(a, b, count - 1) : count * seen_by(a, b, count - 1);
 }
 
 static size_t total_cost(const mg_cached_attention *a) {
@@ -196,5 +198,5 @@ size_t mg_cached_attention_scratch(const mg_kernels *kernels, const mg_cached_at
     size_t slots = (capacity + MG_KEY_BLOCK - 1) / MG_KEY_BLOCK * MG_KEY_BLOCK;
     size_t single = mg_query_scratch(slots, a->heads / a->kv_heads);
     size_t tiles = kernels->attention_scratch(capacity, d, 0) + (2 * slots + MG_KEY_BLOCK) * d;
-    return single > tiles || a->time <= MG_SINGLE_TOKENS ? single : tiles;
+    return single > tiles || a->last_only || a->time <= MG_SINGLE_TOKENS ? single : tiles;
 }

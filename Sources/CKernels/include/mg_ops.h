@@ -170,15 +170,15 @@ typedef struct {
     size_t layer;
     const size_t *positions; /* (B): tokens in the cache, and those that have left it */
     const size_t *counts;    /* (B): new tokens, at most T; the rows behind them become zero */
-    float *out;              /* (B*T, H * D) */
+    int last_only; /* 1: of each sequence's new tokens only the last one's row is wanted */
+    float *out;    /* (B*T, H * D), or (B, H * D) */
 } mg_cached_attention;
 
 void mg_cached_attention_forward(const mg_context *context, const mg_cached_attention *attention);
 /* The part of it that puts new keys and values into the caches; `out` is unused. */
 void mg_cached_attention_store(const mg_context *context, const mg_cached_attention *attention);
 
-/* Floats per worker for caches of `capacity`; the layout is that of `a`, its pointers are unused.
- */
+/* Floats per worker for caches of `capacity`; of `a` the layout alone is read. */
 size_t mg_cached_attention_scratch(const mg_kernels *kernels, const mg_cached_attention *a,
                                    size_t capacity);
 

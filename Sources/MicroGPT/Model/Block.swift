@@ -10,6 +10,9 @@ struct ModelRecorder {
   var recomputesBlocks = false
   /// Whether the sequences go on in caches of `contextLength` tokens.
   var isCached = false
+  /// Whether of all rows only the last one's prediction is wanted: the last block then computes
+  /// keys and values of all rows, and the rest of it for the last one.
+  var predictsLastRowOnly = false
   /// The rotation of each row, where `isCached`.
   private var angles: Tensor?
   /// The pass after which the coda is passed through to see what would be predicted.
@@ -80,20 +83,37 @@ struct ModelRecorder {
   /// One block; in a recursive model's core, during `pass`.
   mutating func block(_ input: Tensor, _ layer: Int, _ pass: Pass? = nil) -> Tensor {
     let name = "blocks.\(layer)"
-    var x = input
+    let narrows = narrowsRows(layer, pass)
+    let entering =
+      configuration.normPlacement == .pre ? blockNorm(input, layer, "attention", pass) : input
+    let mixed = attention(entering, layer, pass, lastOnly: narrows)
+    var x = narrows ? graph.lastRow(input) : input
     switch configuration.normPlacement {
     case .pre:
-      let entering = blockNorm(x, layer, "attention", pass)
-      x = add(x, attention(entering, layer, pass), layer, "attention", pass)
+      let pass = narrows ? lastRow(of: pass) : pass
+      x = add(x, mixed, layer, "attention", pass)
       x = add(x, mlp(blockNorm(x, layer, "mlp", pass), layer), layer, "mlp", pass)
     case .post:
-      x = norm(graph.add(x, attention(x, layer, nil)), "\(name).attention.norm")
+      x = norm(graph.add(x, mixed), "\(name).attention.norm")
       x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
     case .postBlock:
-      x = graph.add(x, attention(x, layer, nil))
+      x = graph.add(x, mixed)
       x = norm(graph.add(x, mlp(x, layer)), "\(name).mlp.norm")
     }
     return x
+  }
+
+  /// Whether what leaves this block is the last row alone.
+  func narrowsRows(_ layer: Int, _ pass: Pass?) -> Bool {
+    predictsLastRowOnly && measuredPass == nil && layer + 1 == configuration.layerCount
+      && pass?.isLast != false
+  }
+
+  /// The same pass for the last row alone.
+  mutating func lastRow(of pass: Pass?) -> Pass? {
+    var narrow = pass
+    if let active = pass?.active { narrow?.active = graph.lastRow(active) }
+    return narrow
   }
 
   /// The norm in front of one half of a block, times the gain of the pass.
@@ -118,7 +138,9 @@ struct ModelRecorder {
     return graph.blend(x, delta, b: scale, active: pass.active)
   }
 
-  private mutating func attention(_ x: Tensor, _ layer: Int, _ pass: Pass?) -> Tensor {
+  private mutating func attention(
+    _ x: Tensor, _ layer: Int, _ pass: Pass?, lastOnly: Bool
+  ) -> Tensor {
     let c = configuration
     var qkv = queriesKeysValues(x, layer)
     if let pass, pass.sharesKeys {
@@ -132,7 +154,8 @@ struct ModelRecorder {
       ?? c.cacheSlot(layer: layer, pass: pass?.number ?? 0)
     let mixed =
       isCached
-      ? graph.cachedAttention(qkv, heads: c.heads, slot: slot, capacity: c.contextLength)
+      ? graph.cachedAttention(
+        qkv, heads: c.heads, slot: slot, capacity: c.contextLength, lastOnly: lastOnly)
       : graph.attention(qkv, heads: c.heads)
     return graph.dropout(
       graph.linear(mixed, linearParameters("blocks.\(layer).attention.output")),

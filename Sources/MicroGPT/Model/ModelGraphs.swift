@@ -67,6 +67,7 @@ struct LogitsGraph {
     var recorder = ModelRecorder(configuration, table, isTraining: false)
     tokens = recorder.graph.input(Shape(batchSize, sequenceLength))
     recorder.isCached = cached
+    recorder.predictsLastRowOnly = cached && sequenceLength > 1
     if configuration.recursion == nil {
       logits = recorder.logits(recorder.body(tokens), lastOnly: cached)
     } else {

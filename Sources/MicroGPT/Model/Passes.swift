@@ -10,6 +10,8 @@
 struct Pass {
   /// Counted from 0.
   let number: Int
+  /// Whether the state goes from here to the coda and the head.
+  var isLast = false
   /// 1 for rows (B T) that take part, 0 for those that keep their state; nil if all take part.
   var active: Tensor?
   /// Whether rows that rest keep the keys and values of the pass they left in.
@@ -76,7 +78,11 @@ extension ModelRecorder {
     case .input: if pass.number > 0 { u = graph.blend(h, e, b: nil, active: pass.active) }
     }
     for layer in configuration.coreLayers { u = block(u, layer, pass) }
-    return recursion.injection == .outer ? graph.blend(h, u, b: nil, active: pass.active) : u
+    guard recursion.injection == .outer else { return u }
+    guard narrowsRows(configuration.coreLayers.upperBound - 1, pass) else {
+      return graph.blend(h, u, b: nil, active: pass.active)
+    }
+    return graph.blend(graph.lastRow(h), u, b: nil, active: lastRow(of: pass)?.active)
   }
 
   /// The gate behind a pass, see `Graph.exitGate`.
@@ -143,7 +149,7 @@ extension ModelRecorder {
     var exits = ExitRecord()
     for number in 0..<count {
       let pass = Pass(
-        number: number, active: masks ? exits.active : nil,
+        number: number, isLast: number + 1 == count, active: masks ? exits.active : nil,
         sharesKeys: depth.exit?.fill == .share)
       h = self.pass(h, e, weights, pass)
       guard let rule = depth.exit, number + 1 < count else { continue }

@@ -32,6 +32,9 @@ import Testing
     Exits(model: "rlm-outer", measure: .gate, fill: .copy),
     Exits(model: "rlm-outer", measure: .divergence, fill: .copy),
     Exits(model: "rlm-input", measure: .gate, fill: .copy),
+    Exits(model: "rlm-core", measure: .gate, fill: .copy),
+    Exits(model: "rlm-outer-core", measure: .gate, fill: .copy),
+    Exits(model: "rlm-core", measure: .entropy, fill: .copy),
     Exits(model: "rlm-input", measure: .entropy, fill: .share, minimum: 3),
   ]
 
@@ -67,16 +70,19 @@ import Testing
     let model = try SmallModels.model(exits.model, seed: 3)
     let compute = try Compute(threadCount: 2)
     let tokens = randomBatch(7, vocabulary: SmallModels.vocabularySize, seed: 5).tokens
-    for threshold in [0.1, 0.4, 0.8] {
+    for threshold in [0.1, 0.4, 0.6, 0.8, 0.9, 0.95, 0.98] {
       let depth = exits.depth(threshold)
       let one = try Decoder(model: model, compute: compute, depth: depth)
       let many = try Decoder(model: model, compute: compute, depth: depth)
-      var logits = one.decode(tokens[0])
-      for token in tokens.dropFirst() { logits = one.decode(token) }
-      let expected = Array(UnsafeBufferPointer(start: logits, count: SmallModels.vocabularySize))
-      let found = UnsafeBufferPointer(
-        start: try many.prefill(tokens), count: SmallModels.vocabularySize)
-      #expect(largestDifference(found, expected) < 1e-4)
+      for t in tokens.indices {
+        let logits = one.decode(tokens[t])
+        let expected = Array(UnsafeBufferPointer(start: logits, count: SmallModels.vocabularySize))
+        many.reset()
+        let found = UnsafeBufferPointer(
+          start: try many.prefill(Array(tokens[...t])), count: SmallModels.vocabularySize)
+        #expect(largestDifference(found, expected) < 1e-4, "threshold \(threshold), \(t + 1)")
+        #expect(many.lastPasses == one.lastPasses, "threshold \(threshold), \(t + 1)")
+      }
     }
   }
 

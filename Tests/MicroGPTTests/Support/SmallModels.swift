@@ -43,15 +43,15 @@ enum SmallModels {
       (c.normGain, c.linearBias, c.activation, c.embeddingNorm) = (false, true, .gelu, true)
     case "gpt2-rope-final-off":
       (c.position, c.finalNorm, c.tiedHead, c.activation) = (.rope, false, false, .swiglu)
-    case "rlm": (c.layerCount, c.recursion) = (3, Recursion(steps: 3))
-    case "rlm-outer", "rlm-input":
+    case "rlm", "rlm-core": (c.layerCount, c.recursion) = (3, Recursion(steps: 3))
+    case "rlm-outer", "rlm-outer-core", "rlm-input":
       c.layerCount = 4
       c.recursion = Recursion(steps: 4)
-      c.recursion?.injection = name == "rlm-outer" ? .outer : .input
+      c.recursion?.injection = parts[1] == "outer" ? .outer : .input
     default: break
     }
-    c.recursion?.preludeCount = 1
-    c.recursion?.codaCount = 1
+    c.recursion?.preludeCount = name.hasSuffix("-core") ? 0 : 1
+    c.recursion?.codaCount = name.hasSuffix("-core") ? 0 : 1
     if name.hasSuffix("-dropout") { c.dropout = 0.3 }
     return c
   }

@@ -8,18 +8,21 @@ extension Graph {
   ///
   /// A token sees itself and the `capacity` - 1 tokens before it. The sequences, which may stand at
   /// different positions, are those of `StepState.sequences`. *Shapes*: qkv (B, T, (H + 2G) D);
-  /// result (B, T, H D), zero behind a sequence's new tokens. No gradient. *Precision*: the same
+  /// result (B, T, H D), zero behind a sequence's new tokens, or with `lastOnly` (B, 1, H D), of
+  /// each sequence's last new token. No gradient. *Precision*: the same
   /// bits however the tokens are divided among runs, and those of `attention` for float32 caches
   /// that no token has left.
   mutating func cachedAttention(
-    _ qkv: Tensor, heads: HeadLayout, slot: Int, capacity: Int
+    _ qkv: Tensor, heads: HeadLayout, slot: Int, capacity: Int, lastOnly: Bool = false
   ) -> Tensor {
     precondition(qkv.shape.last == heads.rowWidth, "\(qkv.shape) does not divide into \(heads)")
     precondition(!isTraining, "a cache has no gradient")
     let output = activation(
-      Shape(qkv.shape[0], qkv.shape[1], heads.headCount * heads.headWidth))
+      Shape(qkv.shape[0], lastOnly ? 1 : qkv.shape[1], heads.headCount * heads.headWidth))
     append(
-      CachedAttention(qkv: qkv, heads: heads, slot: slot, capacity: capacity, output: output))
+      CachedAttention(
+        qkv: qkv, heads: heads, slot: slot, capacity: capacity, lastOnly: lastOnly, output: output
+      ))
     return output
   }
 }
@@ -30,6 +33,7 @@ struct CachedAttention: Operation {
   /// The layer of the cache.
   let slot: Int
   let capacity: Int
+  let lastOnly: Bool
   let output: Tensor
 
   var name: String { "attention" }
@@ -50,7 +54,9 @@ struct CachedAttention: Operation {
     return layout
   }
   private var layout: mg_cached_attention {
-    CachedAttention.layout(qkv, heads, slot: slot)
+    var layout = CachedAttention.layout(qkv, heads, slot: slot)
+    layout.last_only = lastOnly ? 1 : 0
+    return layout
   }
 
   func scratch(_ kernels: mg_kernels) -> Int {
