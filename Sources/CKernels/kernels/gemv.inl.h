@@ -1,13 +1,13 @@
 /* Matrix times vector, four rows at a time so that x is loaded once for all of them. */
 
 /* Four rows are four streams that restart every few kilobytes, more than the prefetcher of the
- * hardware follows; as neighbours in memory they are one. What comes 16 KB later is fetched in that
- * order (gemv_q8.inl.h has the measurement). */
-enum { GEMV_AHEAD = 4096 };
+ * hardware follows; as neighbours in memory they are one. While four rows are at work the next ones
+ * are fetched in that order (gemv_q8.inl.h has the measurement). */
+enum { GEMV_AHEAD = 1024 };
 
 MG_INLINE void gemv_fetch(const float *p, size_t floats) {
     MG_UNROLL
-    for (size_t i = 0; i < floats; i += 16) __builtin_prefetch(p + i, 0, 2);
+    for (size_t i = 0; i < floats; i += 16) __builtin_prefetch(p + i, 0, 3);
 }
 
 MG_INLINE float gemv_finish(float sum, const float *bias, int accumulate, const float *y,
@@ -27,7 +27,7 @@ static void gemv_f32(size_t n, size_t k, const float *w, size_t ldw, const float
         size_t j = 0;
         for (; j + 2 * VN <= k; j += 2 * VN) {
             v_f32 x0 = v_load(x + j), x1 = v_load(x + j + VN);
-            gemv_fetch(row + GEMV_AHEAD + 4 * j, 8 * VN);
+            gemv_fetch(row + 4 * ldw + GEMV_AHEAD + 4 * j, 8 * VN);
             MG_UNROLL
             for (size_t r = 0; r < 4; r++) {
                 even[r] = v_fma(v_load(row + r * ldw + j), x0, even[r]);
