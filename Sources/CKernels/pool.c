@@ -24,13 +24,13 @@ typedef struct {
 } worker;
 
 struct mg_pool {
-    size_t workers; /* the caller included */
-    worker *others; /* workers - 1 of them */
+    size_t workers;                           /* the caller included */
+    worker *others;                           /* workers - 1 of them */
     _Atomic int core;                         /* of the caller */
     _Alignas(64) _Atomic uint64_t generation; /* a new number is a new job */
     mg_job job;                               /* in the same line: it moves to a worker once */
     void *argument;
-    _Alignas(64) _Atomic size_t pending;      /* workers that have not finished it */
+    _Alignas(64) _Atomic size_t pending; /* workers that have not finished it */
     _Alignas(64) _Atomic size_t sleeping;
     _Atomic bool stopping;
     pthread_mutex_t mutex;

@@ -16,7 +16,8 @@ final class Executor {
   /// Kept alive because the tables below point into them.
   private let owners: [Arena]
   private let matrices: MatrixStore?
-  private let operations: [any Operation]
+  /// Those of the graph, where calling one does not copy it as an array would.
+  private let operations: UnsafeMutableBufferPointer<any Operation>
   private let values: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   /// Where values lie from the first moment of backward on.
   private let lateValues: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -34,7 +35,6 @@ final class Executor {
     self.graph = graph
     self.compute = compute
     plan = MemoryPlan(graph)
-    operations = graph.operations
     self.matrices = matrices
     let needs = Executor.scratchNeeds(graph, compute.kernels)
     try compute.reserve(scratchPerWorker: needs.perWorker, shared: needs.shared)
@@ -46,6 +46,8 @@ final class Executor {
     let passCounts = UnsafeMutableBufferPointer<Int>.allocate(capacity: graph.passCount)
     passCounts.initialize(repeating: 0)
     state.initialize(to: StepState(passCounts: passCounts, lossSums: lossSums))
+    operations = .allocate(capacity: graph.operations.count)
+    _ = operations.initialize(from: graph.operations)
     let count = graph.tensors.count
     values = .allocate(capacity: count)
     values.initialize(repeating: nil, count: count)
@@ -73,6 +75,8 @@ final class Executor {
   }
 
   deinit {
+    operations.deinitialize()
+    operations.deallocate()
     values.deallocate()
     lateValues.deallocate()
     gradients.deallocate()
