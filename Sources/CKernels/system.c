@@ -29,6 +29,22 @@ double mg_seconds(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void *mg_map_zeros(size_t size, size_t alignment) {
+    size_t whole = size + alignment;
+    if (whole < size) return NULL;
+    char *memory =
+        mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    size_t before = (alignment - (uintptr_t)memory % alignment) % alignment;
+    mg_unmap(memory, before);
+    mg_unmap(memory + before + size, alignment - before);
+    return memory + before;
+}
+
+void mg_unmap(void *memory, size_t size) {
+    if (memory && size > 0) munmap(memory, size);
+}
+
 void mg_prefer_large_pages(void *memory, size_t size) {
 #if defined(MADV_HUGEPAGE)
     (void)madvise(memory, size, MADV_HUGEPAGE); /* advice: a kernel without them refuses */

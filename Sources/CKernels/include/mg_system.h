@@ -9,6 +9,13 @@
 /// Seconds of the monotonic clock; only differences mean anything.
 double mg_seconds(void);
 
+/// `size` bytes of zeros that take memory only where they have been touched, for mg_unmap; NULL if
+/// the system refuses. At a multiple of `alignment`, a power of two of whole pages.
+void *mg_map_zeros(size_t size, size_t alignment);
+
+/// Gives back what mg_map_zeros gave for the same size; NULL is nothing.
+void mg_unmap(void *memory, size_t size);
+
 /// Asks for large pages behind `size` bytes that nobody has written to yet: matrices whose rows are
 /// pages apart then cost no look-up of an address per row. A system without them does nothing.
 void mg_prefer_large_pages(void *memory, size_t size);

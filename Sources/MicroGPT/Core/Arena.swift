@@ -21,30 +21,50 @@ public final class Arena: @unchecked Sendable {
   static let alignment = 64
   /// A large page of x86-64, and of AArch64 where small ones have 4 KiB.
   private static let largePage = 2 << 20
+  /// The largest of the small pages that a system may have.
+  private static let page = 64 << 10
 
   /// The first byte.
   let base: UnsafeMutableRawPointer
   /// The size asked for.
   public let byteCount: Int
 
+  /// Bytes mapped; 0 for a block of the heap.
+  private let mappedByteCount: Int
+
   /// Reserves `byteCount` zeroed bytes.
   ///
+  /// Of a large block, only what has been touched takes memory: in large pages, unless it
+  /// `fillsSlowly` and small ones are worth the look-ups.
+  ///
   /// *Throws* `MemoryError.exhausted` if the system has no such block.
-  public init(byteCount: Int) throws(MemoryError) {
-    var pointer: UnsafeMutableRawPointer?
+  public init(byteCount: Int, fillsSlowly: Bool = false) throws(MemoryError) {
     let size = max(Arena.rounded(byteCount), Arena.alignment)
+    // Not in whole large pages: half of the last one would be lost.
     let isLarge = size >= 2 * Arena.largePage
-    let alignment = isLarge ? Arena.largePage : Arena.alignment
-    guard posix_memalign(&pointer, alignment, size) == 0, let pointer else {
+    mappedByteCount = isLarge ? (size + Arena.page - 1) & -Arena.page : 0
+    guard let base = mappedByteCount > 0 ? Arena.map(mappedByteCount) : Arena.allocate(size) else {
       throw .exhausted(byteCount: byteCount)
     }
-    if isLarge { mg_prefer_large_pages(pointer, size) }
-    memset(pointer, 0, size)
-    base = pointer
+    if mappedByteCount > 0 && !fillsSlowly { mg_prefer_large_pages(base, mappedByteCount) }
+    self.base = base
     self.byteCount = byteCount
   }
 
-  deinit { free(base) }
+  private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
+    mg_map_zeros(size, largePage)
+  }
+
+  private static func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
+    var pointer: UnsafeMutableRawPointer?
+    guard posix_memalign(&pointer, alignment, size) == 0, let pointer else { return nil }
+    memset(pointer, 0, size)
+    return pointer
+  }
+
+  deinit {
+    if mappedByteCount > 0 { mg_unmap(base, mappedByteCount) } else { free(base) }
+  }
 
   /// The block as floats.
   var floats: UnsafeMutableBufferPointer<Float> {

@@ -44,12 +44,11 @@ extension BatchSampler {
     for (what, found, expected) in comparisons where found != expected {
       throw .otherData(what: what, found: found, expected: expected)
     }
-    // Only lines are used up one by one.
-    let isStream = split.layout != .documents
-    let epoch = try reader.integer("epoch", in: 0...(isStream ? 0 : Int(UInt32.max)))
+    let places = split.layout == .documents ? split.pieces.count : split.tokenCount
     self.init(
-      split, seed: try reader.word("seed"), epoch: epoch,
-      position: try reader.integer("position", in: 0...(isStream ? 0 : split.pieces.count)),
+      split, seed: try reader.word("seed"),
+      epoch: try reader.integer("epoch", in: 0...Int(UInt32.max)),
+      position: try reader.integer("position", in: 0...places),
       generator: try reader.generator("generator"))
   }
 }

@@ -42,7 +42,7 @@ final class KeyValueCache {
     self.capacity = capacity
     let bytes = KeyValueCache.byteCount(
       layerCount: 1, heads: heads, capacity: capacity, format: format)
-    memory = try Arena(byteCount: layerCount * bytes)
+    memory = try Arena(byteCount: layerCount * bytes, fillsSlowly: true)
     layers = .allocate(capacity: layerCount)
     for layer in 0..<layerCount {
       (layers + layer).initialize(

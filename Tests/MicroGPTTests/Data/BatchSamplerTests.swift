@@ -24,9 +24,49 @@ import Testing
     for _ in 0..<420 {
       for row in sampler.batch(10, 8).inputs { counts[Int(row[0])] += 1 }
     }
-    // Expected 100 each, standard deviation 9.9; chi-squared with 41 degrees of freedom < 80.
-    let chiSquared = counts.reduce(0.0) { $0 + Double(($1 - 100) * ($1 - 100)) / 100 }
-    #expect(chiSquared < 80, "\(counts)")
+    // An epoch of 5 or 6 windows has one of each eighth start: binomial of 800 epochs, 9.4.
+    #expect(counts.allSatisfy { abs($0 - 100) < 30 }, "\(counts)")
+  }
+
+  /// 83 tokens: 10 windows of 8 in an epoch whose first one begins at 0, 1 or 2, else 9.
+  @Test func everyWindowOncePerEpoch() throws {
+    var sampler = BatchSampler(countingStream(0..<83, of: 83), seed: 1)
+    var orders: Set<[Int]> = []
+    var phases: Set<Int> = []
+    var epoch: [Int] = []
+    for _ in 0..<400 {
+      let number = sampler.epoch
+      let start = Int(sampler.batch(1, 8).inputs[0][0])
+      if sampler.epoch > number && !epoch.isEmpty {
+        let phase = epoch[0] % 8
+        #expect(epoch.sorted() == Array(stride(from: phase, through: 74, by: 8)))
+        orders.insert(epoch.map { $0 / 8 })
+        phases.insert(phase)
+        epoch = []
+      }
+      epoch.append(start)
+    }
+    #expect(phases == Set(0..<8))
+    #expect(orders.count > 38, "the order must change")
+  }
+
+  @Test func permutationsAreSomeOfAll() {
+    for count in [1, 2, 3, 5, 64, 65, 1000, 4097] {
+      for key in [0, 1, UInt64.max] {
+        let order = IndexPermutation(count: count, key: key)
+        let places = (0..<count).map { order[$0] }
+        #expect(places.sorted() == Array(0..<count))
+        // Of 1000 things about one stays where it is.
+        if count >= 1000 { #expect(zip(places, 0..<count).count { $0 == $1 } < 10) }
+      }
+    }
+    // All 24 orders of four things, about 42 times each.
+    var counts: [[Int]: Int] = [:]
+    for key in 0..<1000 as Range<UInt64> {
+      let order = IndexPermutation(count: 4, key: splitMix64(key))
+      counts[(0..<4).map { order[$0] }, default: 0] += 1
+    }
+    #expect(counts.count == 24 && counts.values.allSatisfy { (15...80).contains($0) }, "\(counts)")
   }
 
   @Test func aWindowMayBeTheWholeStream() {
