@@ -10,7 +10,7 @@ import Testing
   private static let sizes =
     "--layers 3 --heads 2 --embed-dim 16 --context 8 --batch-size 2 --steps 6 --threads 1 --quiet"
   private static let recursive =
-    "--recursion-steps 3 --prelude 1 --coda 1 --min-recursion-steps 1 --exit-threshold 0.4"
+    "--recursion-steps 3 --prelude 1 --coda 1 --min-recursion-steps 1 --exit-threshold 0.12"
 
   /// A folder with a recursive model, one without gates, and a plain one; short.txt is a text to
   /// evaluate them on some hundred times.
@@ -37,7 +37,7 @@ import Testing
     }
     // The model's own threshold holds unless another is given.
     let own = try evaluate("")
-    let same = try evaluate("--exit-threshold 0.4")
+    let same = try evaluate("--exit-threshold 0.12")
     #expect(own == same)
     #expect((own["passes"]?.doubleValue ?? 3) < 3)
     let all = try evaluate("--exit-threshold 1")

@@ -154,7 +154,8 @@ extension Recursion {
   }
 
   /// α starts where sigmoid is 0.9: a state that is kept; the gains at 1, at which they change
-  /// nothing; the gate at even chances of leaving.
+  /// nothing; the gate at a chance of 0.12 to leave: what leaving early costs in the end is less
+  /// than from even chances (tools/bench/README.md, section 10).
   func parameters(core: Range<Int>) -> [Addition] {
     var all: [Addition] = []
     if injection == .bounded {
@@ -172,7 +173,7 @@ extension Recursion {
     }
     if hasGate {
       all.append(Addition(name: "gate.weight", start: .zero))
-      all.append(Addition(name: "gate.bias", start: .zero, isScalar: true))
+      all.append(Addition(name: "gate.bias", start: .constant(-2), isScalar: true))
     }
     return all
   }

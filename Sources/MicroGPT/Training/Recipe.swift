@@ -59,9 +59,11 @@ public struct Recipe: Sendable, Equatable {
     adamW.weightDecay = own.weightDecay ?? adamW.weightDecay
   }
 
-  /// The share of a run after which gates begin: the least loss wherever less than half of the
-  /// passes is saved (tools/bench/README.md, section 10).
-  public static let gateStart = 0.15
+  /// The share of a run after which gates begin.
+  ///
+  /// A first pass that is read from the first step on stays the best place to leave; later is
+  /// better for the last pass alone (tools/bench/README.md, section 10).
+  public static let gateStart = 0.0
   /// Warm-up steps of a run: a twentieth of it, 100 at most.
   public static func warmupSteps(of steps: Int) -> Int { min(100, steps / 20) }
   /// Steps between evaluations: four in a run; with `plateau` so many that all halvings fit into

@@ -56,7 +56,7 @@ extension TrainOptions {
         default: "0.02 with muon, else 0.1", example: "0.1",
         help: "Weight decay of the matrices, times the learning rate"),
       .value(
-        "momentum", "X", .real(.including(0), .excluding(1)), into: \.momentum, default: "0.95",
+        "momentum", "X", .real(.including(0), .excluding(1)), into: \.momentum, default: "0.9",
         example: "0.95", help: "Decay of Muon's momentum"),
       .value(
         "beta1", "X", .real(.including(0), .excluding(1)), into: \.beta1, default: "0.9",

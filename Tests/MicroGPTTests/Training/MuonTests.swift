@@ -65,16 +65,16 @@ private struct MuonReference {
 
   mutating func step(
     _ parameter: Parameter, _ stack: [Int], _ gradients: (Int) -> Double, rate: Double,
-    decay: Double
+    decay: Double, beta: Double
   ) {
     var first = parameter.offset
     let columns = parameter.shape[1]
     for rows in stack {
       let range = first..<(first + rows * columns)
-      for i in range { momentum[i] = 0.95 * momentum[i] + gradients(i) }
+      for i in range { momentum[i] = beta * momentum[i] + gradients(i) }
       let u = DenseMatrix(
         rows: rows, columns: columns,
-        values: range.map { gradients($0) + 0.95 * momentum[$0] }
+        values: range.map { gradients($0) + beta * momentum[$0] }
       ).orthogonalized
       for (i, value) in zip(range, u.values) {
         weights[i] -= rate * (decay * weights[i] + value)
@@ -127,7 +127,7 @@ private struct MuonReference {
         guard let rows = Self.stack(parameter.name, model.configuration) else { continue }
         reference.step(
           parameter, rows, { max(-2, min(2, Double(copy.floats[$0]) * scale)) }, rate: rate,
-          decay: 0.1)
+          decay: 0.1, beta: settings.muon.momentum)
       }
     }
     for parameter in model.table.parameters {
