@@ -32,8 +32,7 @@ double mg_seconds(void) {
 void *mg_map_zeros(size_t size, size_t alignment) {
     size_t whole = size + alignment;
     if (whole < size) return NULL;
-    char *memory =
-        mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *memory = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return NULL;
     size_t before = (alignment - (uintptr_t)memory % alignment) % alignment;
     mg_unmap(memory, before);
