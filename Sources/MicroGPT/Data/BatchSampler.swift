@@ -6,7 +6,7 @@
 /// - Stream: an epoch is all windows that begin T tokens after one another, in random order; where
 ///   the first one begins is drawn anew for each epoch. Windows drawn independently of each other,
 ///   as nanoGPT does it, leave out a fifth of a text that is seen one and a half times, and cost
-///   0.014 nats (four layers, tools/bench/README.md, section 7).
+///   0.008 to 0.010 nats (tools/bench/README.md, section 7).
 /// - Documents: each row is one document, in the order of a new permutation for each epoch, padded
 ///   behind its end token. A document with more than T targets gives one window of those that
 ///   begin 0, T, 2T, … tokens after its start, drawn uniformly; so it too comes once per epoch.

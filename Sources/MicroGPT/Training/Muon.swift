@@ -7,8 +7,8 @@ import CKernels
 public struct MuonConfiguration: Sendable, Equatable {
   /// Decay of Nesterov's momentum.
   ///
-  /// The usual 0.95 looks back twenty steps, too long for runs of 2000: core 2 x 3 ends with 1.5823
-  /// instead of 1.5997 nats (mean of three seeds, tools/bench/README.md, section 10).
+  /// The usual 0.95 looks back twenty steps, too long for runs of 2000: core 2 x 3 ends with 1.5822
+  /// instead of 1.5919 nats (mean of three seeds, tools/bench/README.md, section 10).
   public var momentum = 0.9
   /// The highest rate of AdamW, which updates everything but the hidden matrices.
   ///
