@@ -10,8 +10,8 @@ public struct Recipe: Sendable, Equatable {
   /// Whether the rate ends at zero, not at a tenth of its maximum.
   ///
   /// Muon's steps are as long for a small gradient as for a large one. With momentum 0.95 it ended
-  /// with 1.5821 nats at zero instead of 1.5978; with 0.9 both are the same but for chance (means of
-  /// three seeds 1.5593 and 1.5567, 2000 steps at width 128, tinyshakespeare).
+  /// with 1.5821 nats at zero instead of 1.5978; with 0.9 both are the same but for chance: 1.5593
+  /// and 1.5567 (means of three seeds, 2000 steps at width 128, tinyshakespeare).
   public var endsAtZero: Bool
   /// The shape of the learning-rate curve.
   public var schedule: ScheduleKind
