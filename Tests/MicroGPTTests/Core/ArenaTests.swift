@@ -4,14 +4,16 @@ import Testing
 @testable import MicroGPT
 
 @Suite struct ArenaTests {
-  @Test(arguments: [0, 1, 63, 64, 4095, 1 << 20, (4 << 20) - 64, 4 << 20, (4 << 20) + 1])
+  @Test(arguments: [0, 1, 63, 64, 4095, 4 << 20, (4 << 20) + 1])
   func zeroedAndAligned(_ byteCount: Int) throws {
     for fillsSlowly in [false, true] {
       let arena = try Arena(byteCount: byteCount, fillsSlowly: fillsSlowly)
       #expect(arena.byteCount == byteCount)
       #expect(UInt(bitPattern: arena.base) % UInt(Arena.alignment) == 0)
       #expect(arena.bytes.allSatisfy { $0 == 0 })
-      arena.base.initializeMemory(as: UInt8.self, repeating: 0xFF, count: byteCount)
+      if byteCount > 0 {
+        arena.base.storeBytes(of: 1, toByteOffset: byteCount - 1, as: UInt8.self)
+      }
     }
   }
 
@@ -23,7 +25,9 @@ import Testing
     let untouched = try (0..<4).map { _ in try Arena(byteCount: 1 << 30, fillsSlowly: true) }
     for _ in 0..<64 {
       let arena = try Arena(byteCount: 256 << 20)
-      arena.base.initializeMemory(as: UInt8.self, repeating: 1, count: 32 << 20)
+      for page in stride(from: 0, to: 32 << 20, by: 4096) {
+        arena.base.storeBytes(of: 1, toByteOffset: page, as: UInt8.self)
+      }
     }
     #expect(SystemInfo.ownPeakResidentByteCount - before < 1 << 30)
     withExtendedLifetime(untouched) {}
