@@ -110,15 +110,23 @@ public struct BatchSampler: Sendable {
 
   /// The next start of a window of `length` tokens, of those below `limit`.
   private mutating func nextStart(below limit: Int, _ length: Int) -> Int {
-    var current = windows ?? EpochWindows(seed, epoch, below: limit, length)
-    if position >= current.count {
+    if windows?.length != length || position >= windows?.count ?? 0 {
+      startWindows(below: limit, length)
+    }
+    guard let windows else { preconditionFailure("no windows of \(length) tokens") }
+    position += 1
+    return windows[position - 1]
+  }
+
+  /// Those of this epoch, or of the next where none of this is left.
+  private mutating func startWindows(below limit: Int, _ length: Int) {
+    var started = EpochWindows(seed, epoch, below: limit, length)
+    if position >= started.count {
       epoch += 1
       position = 0
-      current = EpochWindows(seed, epoch, below: limit, length)
+      started = EpochWindows(seed, epoch, below: limit, length)
     }
-    windows = current
-    position += 1
-    return current[position - 1]
+    windows = started
   }
 
   /// A window within one document, which is drawn in proportion to its length.
@@ -147,8 +155,8 @@ public struct BatchSampler: Sendable {
 
 /// Where the windows of an epoch begin, in their order.
 private struct EpochWindows: Sendable {
+  let length: Int
   private let phase: Int
-  private let length: Int
   private let order: IndexPermutation
 
   init(_ seed: UInt64, _ epoch: Int, below limit: Int, _ length: Int) {

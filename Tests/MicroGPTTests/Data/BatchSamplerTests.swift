@@ -26,6 +26,20 @@ import Testing
     }
     // An epoch of 5 or 6 windows has one of each eighth start: binomial of 800 epochs, 9.4.
     #expect(counts.allSatisfy { abs($0 - 100) < 30 }, "\(counts)")
+    let chiSquared = counts.reduce(0.0) { $0 + Double(($1 - 100) * ($1 - 100)) / 100 }
+    #expect(chiSquared < 80, "\(counts)")
+  }
+
+  /// Windows are of the length that is asked for, also of another than before.
+  @Test func lengthsMayChange() throws {
+    var sampler = BatchSampler(countingStream(0..<83, of: 83), seed: 1)
+    for length in [8, 70, 3, 82, 8] {
+      for _ in 0..<40 {
+        let batch = sampler.batch(1, length)
+        #expect(batch.targetCount == length)
+        #expect(batch.inputs[0] == (0..<length).map { batch.inputs[0][0] + Int32($0) })
+      }
+    }
   }
 
   /// 83 tokens: 10 windows of 8 in an epoch whose first one begins at 0, 1 or 2, else 9.
