@@ -2,6 +2,7 @@
  * formats. How they are written: bench.h. Shapes: cubes, and the products of GPT-2 124M with 512
  * tokens: the fused projection, the one behind attention, the two of the MLP. */
 #include "bench.h"
+#include "mg_quantized.h"
 
 static size_t padded(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 

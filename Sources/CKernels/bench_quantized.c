@@ -26,7 +26,7 @@ static mg_quantized quantized(bench *b, mg_quantization format, size_t n, size_t
         else
             f->quantize_blocks_q4(k, x, NULL, 0, row, halves + i, n);
     }
-    return (mg_quantized){format, n, k, values, scales};
+    return (mg_quantized){.format = format, .n = n, .k = k, .values = values, .scales = scales};
 }
 
 static mg_q8_rows activations(bench *b, size_t rows, size_t k) {
@@ -73,7 +73,19 @@ void bench_quantize_row_q8(bench *b) {
     bench_consume(b, 1, scale);
 }
 
-/* The same and 2 comparisons. */
+/* The same and, of the range, 1 comparison, 1 change of sign and 1 difference. */
+void bench_quantize_row_q8_offset(bench *b) {
+    SHAPES({512}, {3072});
+    size_t k = size[0];
+    float *x = bench_floats(b, k), *scale = bench_floats(b, 1), *offset = bench_floats(b, 1);
+    int8_t *values = bench_block(b, mg_quantized_stride(k));
+    int32_t *sums = bench_block(b, mg_quantized_stride(k) / MG_BLOCK * sizeof *sums);
+    bench_describe(b, 9.0 * (double)k, 5.125 * (double)k, "k=%zu", k);
+    while (bench_continue(b)) b->kernels->quantize_row_q8_offset(k, x, values, sums, scale, offset);
+    bench_consume(b, 1, scale);
+}
+
+/* As quantize_row_q8, and 2 comparisons. */
 void bench_quantize_blocks_q8(bench *b) {
     SHAPES({768}, {TOKENS * 512});
     size_t k = size[0];

@@ -125,7 +125,7 @@ static void compute_logits(const mg_context *context, const mg_loss *loss, size_
     const float *x = loss->x + first * c;
     if (loss->quantized_head) {
         mg_q8_rows rows = mg_q8_rows_at(loss->rows_memory, count, c);
-        mg_quantize_rows(context, count, c, x, c, rows);
+        mg_quantize_rows(context, count, c, x, c, MG_SYMMETRIC, rows);
         mg_quantized_product logits = {
             .a = rows, .w = *loss->quantized_head, .c = loss->logits, .ldc = v, .activation = -1};
         mg_quantized_matmul(context, &logits);

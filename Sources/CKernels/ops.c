@@ -18,33 +18,29 @@ typedef struct {
     const float *x;
     size_t ld;
     mg_q8_rows to;
-    int twice;
+    mg_row_quantization how;
 } quantize_job;
 
 static void quantize_worker(void *argument, size_t worker, size_t workers) {
     const quantize_job *job = argument;
+    const mg_kernels *f = job->context->kernels;
     mg_range rows = mg_share(job->rows, 1, worker, workers);
     for (size_t r = rows.first; r < rows.end; r++)
-        mg_quantize_one(job->context->kernels, job->x + r * job->ld, &job->to, r);
-    if (!job->twice) return;
+        (job->how == MG_OFFSET ? mg_quantize_one_offset : mg_quantize_one)(f, job->x + r * job->ld,
+                                                                           &job->to, r);
+    if (job->how != MG_TWICE) return;
     float *rest = mg_scratch_of(job->context, worker);
     for (size_t r = rows.first; r < rows.end; r++) {
         const float *x = job->x + r * job->ld, scale = job->to.scales[r];
         const int8_t *values = job->to.values + r * mg_quantized_stride(job->to.k);
         for (size_t j = 0; j < job->to.k; j++) rest[j] = x[j] - scale * (float)values[j];
-        mg_quantize_one(job->context->kernels, rest, &job->to, job->rows + r);
+        mg_quantize_one(f, rest, &job->to, job->rows + r);
     }
 }
 
 void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld,
-                      mg_q8_rows to) {
-    quantize_job job = {context, rows, x, ld, to, 0};
-    mg_dispatch(context, rows * n * sizeof(float) >= MG_SERIAL_BYTES, quantize_worker, &job);
-}
-
-void mg_quantize_rows_twice(const mg_context *context, size_t rows, size_t n, const float *x,
-                            size_t ld, mg_q8_rows to) {
-    quantize_job job = {context, rows, x, ld, to, 1};
+                      mg_row_quantization how, mg_q8_rows to) {
+    quantize_job job = {context, rows, x, ld, to, how};
     mg_dispatch(context, rows * n * sizeof(float) >= MG_SERIAL_BYTES, quantize_worker, &job);
 }
 

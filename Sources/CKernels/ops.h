@@ -1,7 +1,7 @@
 /* What the drivers share: thresholds and job plumbing. Private to this target. */
 #ifndef MG_OPS_PRIVATE_H
 #define MG_OPS_PRIVATE_H
-#include "mg_ops.h"
+#include "mg_quantized.h"
 
 /* Below this much work an operation runs on the caller alone. A fork and join of awake workers
  * costs 0.2 us with two threads (Zen 4), and operations gain from it from about a microsecond on:
@@ -25,6 +25,15 @@ static inline void mg_quantize_one(const mg_kernels *kernels, const float *x, co
     size_t stride = mg_quantized_stride(to->k);
     kernels->quantize_row_q8(to->k, x, to->values + r * stride, to->sums + r * (stride / MG_BLOCK),
                              to->scales + r);
+}
+
+/* The same with an offset. */
+static inline void mg_quantize_one_offset(const mg_kernels *kernels, const float *x,
+                                          const mg_q8_rows *to, size_t r) {
+    size_t stride = mg_quantized_stride(to->k);
+    kernels->quantize_row_q8_offset(to->k, x, to->values + r * stride,
+                                    to->sums + r * (stride / MG_BLOCK), to->scales + r,
+                                    to->offsets + r);
 }
 
 static inline float *mg_scratch_of(const mg_context *context, size_t worker) {

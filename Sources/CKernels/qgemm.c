@@ -62,6 +62,13 @@ static mg_product epilogue(const mg_quantized_product *x) {
                         .residual = x->residual};
 }
 
+/* Elements of c from (row, column) on, `count` rows of n, += what the offsets of x stand for. */
+static void add_offsets(const mg_kernels *f, const mg_quantized_product *x, size_t row,
+                        size_t count, size_t column, size_t n) {
+    for (size_t i = row; x->w.sums && i < row + count; i++)
+        f->axpy_f32(n, x->a.offsets[i], x->w.sums + column, x->c + i * x->ldc + column);
+}
+
 /* ---- Panels ---------------------------------------------------------------------------------- */
 
 static void pack_worker(void *argument, size_t worker, size_t workers) {
@@ -87,6 +94,7 @@ static void multiply_group(const q8_job *job, mg_range rows, mg_range columns, c
         (by_block(x) ? f->gemm_block_q8b
                      : f->gemm_block_q8)(m, n, x->w.k, job->context->shared + i * words, panels,
                                          x->a.scales + i, to, x->ldc, bias);
+        add_offsets(f, x, i, m, columns.first, n);
         if (mg_product_finishes(&finish))
             mg_product_finish(f, &finish, i, m, columns, to, x->ldc, space);
     }
@@ -128,6 +136,7 @@ static void dot_worker(void *argument, size_t worker, size_t workers) {
      : x->w.format == MG_Q8_BLOCK
          ? f->gemv_q8_block
          : f->gemv_q4_block)(&x->a, &x->w, r.first, r.end, x->bias, x->c, x->ldc);
+    add_offsets(f, x, 0, x->a.rows, r.first, r.end - r.first);
     for (size_t j = r.first; mg_product_finishes(&finish) && j < r.end; j += piece) {
         mg_range columns = {j, mg_min(j + piece, r.end)};
         mg_product_finish(f, &finish, 0, x->a.rows, columns, x->c + j, x->ldc, space);

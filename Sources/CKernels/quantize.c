@@ -1,5 +1,5 @@
-/* Whole matrices to integers and back, rows shared by workers. See mg_ops.h; the layouts are those
- * of mg_formats.h, the work on a row is that of kernels. */
+/* Whole matrices to integers and back, rows shared by workers. See mg_quantized.h; the
+ * layouts are those of mg_formats.h, the work on a row is that of kernels. */
 #include "ops.h"
 
 typedef struct {
@@ -58,6 +58,15 @@ void mg_dequantize_matrix(const mg_context *context, const mg_quantized *matrix,
     matrix_job job = {.context = context, .matrix = *matrix, .to = w};
     mg_dispatch(context, matrix->n * matrix->k * sizeof *w >= MG_SERIAL_BYTES, dequantize_worker,
                 &job);
+}
+
+void mg_quantized_row_sums(const mg_context *context, const mg_quantized *matrix, float *sums) {
+    for (size_t i = 0; i < matrix->n; i++) {
+        double sum = 0;
+        context->kernels->dequantize_row(matrix, i, context->scratch);
+        for (size_t j = 0; j < matrix->k; j++) sum += (double)context->scratch[j];
+        sums[i] = (float)sum;
+    }
 }
 
 /* For a report, once per model: on the caller alone. */

@@ -14,6 +14,7 @@ static quantized_case make_case(checker *c, mg_quantization format, size_t m, si
                               .ldc = n + random_below(c, 3) * 3,
                               .bias = random_below(c, 2) ? normals(c, n, 1) : NULL,
                               .activation = (int)random_below(c, 4) - 1}};
+    if (random_below(c, 2)) q.x.w.sums = normals(c, n, 1);
     mg_type type = random_below(c, 2) ? MG_BF16 : MG_F32;
     if (random_below(c, 3) == 0) return q;
     q.residual = normals(c, m * n, 1);
@@ -33,6 +34,7 @@ static void expected_row(checker *c, const quantized_case *q, size_t i, float *r
     for (size_t j = 0; j < n; j++) {
         row[j] = quantized_product(c, &x->a, i, &x->w, j);
         if (x->bias) row[j] += x->bias[j];
+        if (x->w.sums) row[j] = rounded_fma(c, x->a.offsets[i], x->w.sums[j], row[j]);
     }
     if (x->activation == MG_RELU) c->k->relu_f32(n, row, row);
     if (x->activation == MG_RELU2) c->k->relu2_f32(n, row, row);

@@ -8,11 +8,17 @@ static mg_q8_rows empty_rows(checker *c, size_t rows, size_t k) {
     return mg_q8_rows_at(aligned_output(c, mg_q8_rows_bytes(rows, k) / 4), rows, k);
 }
 
-static void expect_rows(checker *c, const mg_q8_rows *a, const float *x, size_t ld) {
+static void expect_rows(checker *c, const mg_q8_rows *a, const float *x, size_t ld,
+                        mg_row_quantization how) {
     size_t stride = mg_quantized_stride(a->k);
-    for (size_t r = 0; r < a->rows; r++)
-        expect_q8_row(c, a->k, x + r * ld, a->values + r * stride,
-                      a->sums + r * (stride / MG_BLOCK), a->scales[r]);
+    for (size_t r = 0; r < a->rows; r++) {
+        const int8_t *values = a->values + r * stride;
+        const int32_t *sums = a->sums + r * (stride / MG_BLOCK);
+        if (how == MG_OFFSET)
+            expect_q8_row_offset(c, a->k, x + r * ld, values, sums, a->scales[r], a->offsets[r]);
+        else
+            expect_q8_row(c, a->k, x + r * ld, values, sums, a->scales[r]);
+    }
 }
 
 static void expect_same_rows(checker *c, const mg_q8_rows *a, const mg_q8_rows *b) {
@@ -23,7 +29,7 @@ static void expect_same_rows(checker *c, const mg_q8_rows *a, const mg_q8_rows *
 }
 
 /* Below and above what is shared out. */
-void check_op_quantize_rows(checker *c) {
+static void check_rows(checker *c, mg_row_quantization how) {
     static const size_t shapes[][2] = {{0, 5}, {1, 33}, {3, 768}, {70, 97}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         size_t rows = shapes[i][0], k = shapes[i][1], ld = k + random_below(c, 3);
@@ -33,14 +39,17 @@ void check_op_quantize_rows(checker *c) {
         for (size_t w = 0; w < 3; w++) {
             mg_context context = context_make(c, worker_counts[w], 1, 1, 1, 1);
             a[w] = empty_rows(c, rows, k);
-            mg_quantize_rows(&context, rows, k, x, ld, a[w]);
-            expect_rows(c, &a[w], x, ld);
+            mg_quantize_rows(&context, rows, k, x, ld, how, a[w]);
+            expect_rows(c, &a[w], x, ld, how);
             expect_same_rows(c, &a[w], &a[0]);
             context_free(&context);
         }
         case_end(c);
     }
 }
+
+void check_op_quantize_rows(checker *c) { check_rows(c, MG_SYMMETRIC); }
+void check_op_quantize_rows_offset(checker *c) { check_rows(c, MG_OFFSET); }
 
 /* The first half as above; both together miss x by half a step of the second, and its largest
  * element is half a step of the first. */
@@ -54,9 +63,9 @@ void check_op_quantize_rows_twice(checker *c) {
         mg_q8_rows once = empty_rows(c, rows, k), a[3];
         for (size_t w = 0; w < 3; w++) {
             mg_context context = context_make(c, worker_counts[w], 1, 1, k, 1);
-            mg_quantize_rows(&context, rows, k, x, ld, once);
+            mg_quantize_rows(&context, rows, k, x, ld, MG_SYMMETRIC, once);
             a[w] = empty_rows(c, 2 * rows, k);
-            mg_quantize_rows_twice(&context, rows, k, x, ld, a[w]);
+            mg_quantize_rows(&context, rows, k, x, ld, MG_TWICE, a[w]);
             expect_same_rows(c, &a[w], &a[0]);
             expect_true(c, "values", 0, !memcmp(a[w].values, once.values, rows * stride));
             expect_same(c, "scales", rows, a[w].scales, once.scales);
@@ -72,6 +81,30 @@ void check_op_quantize_rows_twice(checker *c) {
                        0.51 * (double)second + EPS * fabs((double)x[r * ld + j]));
             }
         }
+        case_end(c);
+    }
+}
+
+/* Each element is rounded once, their sum too. */
+void check_op_quantized_row_sums(checker *c) {
+    for (int i = 0; i < 3 * QUANTIZATIONS; i++) {
+        size_t n = 7, k = i < QUANTIZATIONS ? 0 : i < 2 * QUANTIZATIONS ? 97 : 768;
+        case_begin(c, "format %d, k %zu", i % QUANTIZATIONS, k);
+        mg_quantization format = (mg_quantization)(i % QUANTIZATIONS);
+        mg_quantized w = random_quantized(c, format, n, k, RANDOM_VALUES);
+        mg_context context = context_make(c, 1, 1, 1, k, 1);
+        float *sums = output(c, n);
+        mg_quantized_row_sums(&context, &w, sums);
+        for (size_t r = 0; r < n; r++) {
+            double sum = 0, size = 0;
+            for (size_t j = 0; j < k; j++) {
+                double element = (double)quantized_scale(&w, r, j) * quantized_value(&w, r, j);
+                sum += element;
+                size += fabs(element);
+            }
+            expect(c, "sums", r, (double)sums[r], sum, EPS * (size + fabs(sum)));
+        }
+        context_free(&context);
         case_end(c);
     }
 }
@@ -93,7 +126,7 @@ static void check_norm(checker *c, size_t workers, mg_norm_kind kind) {
     mg_context context = context_make(c, workers, 1, 1, n, 1);
     mg_norm_forward(&context, &wide);
     mg_norm_forward(&context, &narrow);
-    expect_rows(c, &found, wide.y, n);
+    expect_rows(c, &found, wide.y, n, MG_SYMMETRIC);
     expect_same(c, "stats", 2 * rows, narrow.stats, wide.stats);
     context_free(&context);
     case_end(c);

@@ -38,6 +38,25 @@ void check_quantize_row_q8(checker *c) {
         }
 }
 
+void check_quantize_row_q8_offset(checker *c) {
+    for (size_t i = 0; i < WIDTHS; i++)
+        for (size_t kind = 0; kind < 2 * KINDS; kind++) {
+            size_t k = widths[i], stride = mg_quantized_stride(k);
+            case_begin(c, "k %zu, kind %zu", k, kind);
+            float *x = numbers(c, k, kind % KINDS);
+            /* As behind a GELU; and of one sign, far from zero, where most bits are the offset's.
+             */
+            for (size_t j = 0; j < k && kind < KINDS; j++) x[j] = x[j] < 0 ? x[j] / 16 : x[j];
+            for (size_t j = 0; j < k && kind >= KINDS; j++) x[j] -= 1000;
+            int8_t *values = bytes(c, stride);
+            int32_t *sums = (int32_t *)bytes(c, stride / MG_BLOCK * sizeof *sums);
+            float *scale = output(c, 1), *offset = output(c, 1);
+            c->k->quantize_row_q8_offset(k, x, values, sums, scale, offset);
+            expect_q8_row_offset(c, k, x, values, sums, *scale, *offset);
+            case_end(c);
+        }
+}
+
 /* The scale of element j of row i, which may be NaN. */
 static double block_scale(const mg_quantized *w, size_t i, size_t j) {
     return half_value(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
@@ -96,7 +115,7 @@ void check_quantize_blocks_q8(checker *c) {
             int8_t *values = bytes(c, blocks * MG_BLOCK);
             uint16_t *scales = bytes(c, blocks * ld * sizeof *scales);
             c->k->quantize_blocks_q8(k, x, values, scales, ld);
-            mg_quantized w = {MG_Q8_BLOCK, ld, k, values, scales};
+            mg_quantized w = {MG_Q8_BLOCK, ld, k, values, scales, NULL};
             for (size_t b = 0; b < blocks; b++) {
                 size_t n = k - b * MG_BLOCK < MG_BLOCK ? k - b * MG_BLOCK : MG_BLOCK;
                 expect_scale(c, b, half_value(scales[b * ld]),
@@ -156,7 +175,8 @@ void check_quantize_blocks_q4(checker *c) {
                 values[search] = bytes(c, blocks * MG_BLOCK / 2);
                 scales[search] = bytes(c, blocks * ld * sizeof *scales[0]);
                 c->k->quantize_blocks_q4(k, x, weights, search, values[search], scales[search], ld);
-                w[search] = (mg_quantized){MG_Q4_BLOCK, ld, k, values[search], scales[search]};
+                w[search] =
+                    (mg_quantized){MG_Q4_BLOCK, ld, k, values[search], scales[search], NULL};
                 for (size_t b = 0; b < blocks; b++) expect_codes(c, &w[search], 0, b, x);
             }
             for (size_t b = 0; b < blocks; b++) {

@@ -274,6 +274,7 @@ PLANT(split, axpy_f32)
 PLANT(split, adamw_f32)
 PLANT(idle, quantize_blocks_q4)
 PLANT(shifted, quantize_row_q8)
+PLANT(idle, quantize_row_q8_offset)
 PLANT(wide, kv_store)
 PLANT(split, attention_query)
 PLANT(forgetful, max_f32)
@@ -283,66 +284,6 @@ PLANT(stubborn, adamw_q8)
 static void plant_wrong_pool_run(mg_check_subject *s) { s->pool_run = forgetful_pool_run; }
 static void plant_share(mg_check_subject *s) { s->share = short_share; }
 
-/* Kernels that write an array. */
-#define WRITERS(F)                                                                                 \
-    F(pack_rows_f32)                                                                               \
-    F(pack_columns_f32)                                                                            \
-    F(pack_panels)                                                                                 \
-    F(gemm_block_f32)                                                                              \
-    F(gemm_block_bf16)                                                                             \
-    F(pack_q8_rows)                                                                                \
-    F(pack_quantized)                                                                              \
-    F(gemm_block_q8)                                                                               \
-    F(gemm_block_q8b)                                                                              \
-    F(gemv_f32)                                                                                    \
-    F(gemv_q8_row)                                                                                 \
-    F(gemv_q8_block)                                                                               \
-    F(gemv_q4_block)                                                                               \
-    F(quantize_row_q8)                                                                             \
-    F(quantize_blocks_q8)                                                                          \
-    F(quantize_blocks_q4)                                                                          \
-    F(dequantize_row)                                                                              \
-    F(attention_forward_f32)                                                                       \
-    F(attention_backward_f32)                                                                      \
-    F(kv_load)                                                                                     \
-    F(attention_query)                                                                             \
-    F(rmsnorm_f32)                                                                                 \
-    F(rmsnorm_backward_f32)                                                                        \
-    F(layernorm_f32)                                                                               \
-    F(layernorm_backward_f32)                                                                      \
-    F(relu_f32)                                                                                    \
-    F(relu_backward_f32)                                                                           \
-    F(relu2_f32)                                                                                   \
-    F(relu2_backward_f32)                                                                          \
-    F(gelu_f32)                                                                                    \
-    F(gelu_backward_f32)                                                                           \
-    F(swiglu_f32)                                                                                  \
-    F(swiglu_backward_f32)                                                                         \
-    F(softmax_f32)                                                                                 \
-    F(cross_entropy_f32)                                                                           \
-    F(rope_f32)                                                                                    \
-    F(rope_backward_f32)                                                                           \
-    F(add_f32)                                                                                     \
-    F(axpy_f32)                                                                                    \
-    F(scale_add_f32)                                                                               \
-    F(multiply_add_f32)                                                                            \
-    F(bf16_from_f32)                                                                               \
-    F(f32_from_bf16)                                                                               \
-    F(f16_from_f32)                                                                                \
-    F(f32_from_f16)                                                                                \
-    F(dropout_f32)                                                                                 \
-    F(exp_f32)                                                                                     \
-    F(tanh_f32)                                                                                    \
-    F(sigmoid_f32)                                                                                 \
-    F(column_sum_f32)                                                                              \
-    F(adamw_f32)                                                                                   \
-    F(adamw_bf16)                                                                                  \
-    F(adamw_q8)                                                                                    \
-    F(momentum_f32)                                                                                \
-    F(momentum_bf16)                                                                               \
-    F(momentum_q8)                                                                                 \
-    F(symmetrize_f32)
-
 /* Stray writes would stop a program under the address sanitizer, which is the point of it. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -350,8 +291,9 @@ static void plant_share(mg_check_subject *s) { s->share = short_share; }
 #endif
 #endif
 #if !defined(SANITIZED)
-#define PLANT_STRAY(name) PLANT(stray, name)
-WRITERS(PLANT_STRAY)
+#define WRITER(name) PLANT(stray, name)
+#include "writers.def"
+#undef WRITER
 #endif
 
 static const fault faults[] = {
@@ -360,6 +302,7 @@ static const fault faults[] = {
 #undef MG_KERNEL
     {"quantize_blocks_q4", "the search finds nothing", plant_idle_quantize_blocks_q4},
     {"quantize_row_q8", "sums of the next block", plant_shifted_quantize_row_q8},
+    {"quantize_row_q8_offset", "no offset", plant_idle_quantize_row_q8_offset},
     {"kv_store", "writes the next slot too", plant_wide_kv_store},
     {"attention_query", "one bit off", plant_split_attention_query},
     {"max_f32", "loses NaN", plant_forgetful_max_f32},
@@ -376,6 +319,7 @@ static const fault faults[] = {
 #undef OPERATION
     {"op_matmul", "result depends on the split", plant_split_gemm_block_f32},
     {"op_quantized_matmul", "result depends on the split", plant_split_gemm_block_q8},
+    {"op_quantized_matmul", "offsets wrong by a thousandth", plant_wrong_axpy_f32},
     {"op_column_sum", "result depends on the split", plant_split_column_sum_f32},
     {"op_cached_attention", "one bit off", plant_split_attention_query},
     {"op_activation", "result depends on the split", plant_split_gelu_f32},
@@ -383,8 +327,9 @@ static const fault faults[] = {
     {"op_embedding_backward", "result depends on the split", plant_split_axpy_f32},
     {"op_adamw", "result depends on the split", plant_split_adamw_f32},
 #if !defined(SANITIZED)
-#define STRAY(name) {#name, "writes one element too many", plant_stray_##name},
-    WRITERS(STRAY)
+#define WRITER(name) {#name, "writes one element too many", plant_stray_##name},
+#include "writers.def"
+#undef WRITER
 #endif
 };
 

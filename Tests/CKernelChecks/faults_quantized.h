@@ -34,6 +34,9 @@ EXPAND(FAULTS, gemv_q8_block, GEMV)
 EXPAND(FAULTS, gemv_q4_block, GEMV)
 FAULTS(quantize_row_q8, (size_t k, const float *x, int8_t *values, int32_t *sums, float *scale),
        (k, x, values, sums, scale), scale, 1)
+FAULTS(quantize_row_q8_offset,
+       (size_t k, const float *x, int8_t *values, int32_t *sums, float *scale, float *offset),
+       (k, x, values, sums, scale, offset), offset, 1)
 FAULTS(quantize_blocks_q8, (size_t k, const float *x, int8_t *values, uint16_t *scales, size_t ld),
        (k, x, values, scales, ld), (uint32_t *)(void *)values, mg_quantized_stride(k) / 4)
 FAULTS(quantize_blocks_q4,
@@ -43,7 +46,7 @@ FAULTS(quantize_blocks_q4,
        mg_quantized_stride(k) / 8)
 FAULTS(dequantize_row, (const mg_quantized *w, size_t row, float *y), (w, row, y), y, w->k)
 
-/* A search that finds nothing, sums of blocks that belong to the next one. */
+/* A search that finds nothing, sums of blocks that belong to the next one, a row without offset. */
 static void idle_quantize_blocks_q4(size_t k, const float *x, const float *weights, int search,
                                     uint8_t *values, uint16_t *scales, size_t ld) {
     good()->quantize_blocks_q4(k, x, weights, search - search, values, scales, ld);
@@ -53,6 +56,12 @@ static void shifted_quantize_row_q8(size_t k, const float *x, int8_t *values, in
     good()->quantize_row_q8(k, x, values, sums, scale);
     size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
     if (sums && blocks > 1) memmove(sums, sums + 1, (blocks - 1) * sizeof *sums);
+}
+
+static void idle_quantize_row_q8_offset(size_t k, const float *x, int8_t *values, int32_t *sums,
+                                        float *scale, float *offset) {
+    good()->quantize_row_q8(k, x, values, sums, scale);
+    *offset = 0;
 }
 
 /* Numbers in 16 bits. */

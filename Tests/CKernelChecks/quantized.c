@@ -60,6 +60,7 @@ mg_q8_rows random_q8_rows(checker *c, size_t rows, size_t k, quantized_fill fill
     mg_q8_rows x = {.rows = rows, .k = k, .values = bytes(c, rows * stride)};
     x.sums = bytes(c, rows * blocks * sizeof *x.sums);
     x.scales = output(c, rows);
+    x.offsets = normals(c, rows, 1);
     for (size_t i = 0; i < rows; i++) {
         x.scales[i] = row_scale(c, fill);
         for (size_t b = 0; b < blocks; b++) {
@@ -92,8 +93,12 @@ mg_quantized quantized_part(checker *c, const mg_quantized *w, size_t first, siz
 
 mg_q8_rows q8_rows_part(const mg_q8_rows *x, size_t first, size_t count) {
     size_t stride = mg_quantized_stride(x->k);
-    return (mg_q8_rows){count, x->k, x->values + first * stride,
-                        x->sums + first * (stride / MG_BLOCK), x->scales + first};
+    return (mg_q8_rows){count,
+                        x->k,
+                        x->values + first * stride,
+                        x->sums + first * (stride / MG_BLOCK),
+                        x->scales + first,
+                        x->offsets + first};
 }
 
 int quantized_value(const mg_quantized *w, size_t i, size_t j) {
@@ -108,6 +113,10 @@ float quantized_scale(const mg_quantized *w, size_t i, size_t j) {
     return half_value(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
 }
 
+float rounded_fma(const checker *c, float a, float b, float v) {
+    return c->k->isa == MG_ISA_SCALAR ? a * b + v : fmaf(a, b, v);
+}
+
 float quantized_product(const checker *c, const mg_q8_rows *x, size_t i, const mg_quantized *w,
                         size_t j) {
     const int8_t *row = x->values + i * mg_quantized_stride(x->k);
@@ -119,7 +128,7 @@ float quantized_product(const checker *c, const mg_q8_rows *x, size_t i, const m
             sum += row[p] * quantized_value(w, j, p);
         float scale = quantized_scale(w, j, first), s = (float)sum;
         if (w->format == MG_Q8_ROW) return s * (x->scales[i] * scale);
-        v = c->k->isa == MG_ISA_SCALAR ? s * scale + v : fmaf(s, scale, v);
+        v = rounded_fma(c, s, scale, v);
     }
     return w->format == MG_Q8_ROW ? 0.0f * (x->scales[i] * quantized_scale(w, j, 0))
                                   : v * x->scales[i];

@@ -29,6 +29,9 @@ float quantized_scale(const mg_quantized *w, size_t i, size_t j);
 float quantized_product(const checker *c, const mg_q8_rows *x, size_t i, const mg_quantized *w,
                         size_t j);
 
+/* a * b + v as the back end computes it. */
+float rounded_fma(const checker *c, float a, float b, float v);
+
 /* The same bits, or NaN both. */
 void expect_product(checker *c, const char *what, size_t index, float found, float wanted);
 

@@ -11,5 +11,8 @@ double half_value(uint16_t bits);
 /* A row of k activations as mg_formats.h says, from x: scale, codes and, if not NULL, sums. */
 void expect_q8_row(checker *c, size_t k, const float *x, const int8_t *values, const int32_t *sums,
                    float scale);
+/* The same of a row with an offset. */
+void expect_q8_row_offset(checker *c, size_t k, const float *x, const int8_t *values,
+                          const int32_t *sums, float scale, float offset);
 
 #endif

@@ -9,6 +9,7 @@
 #include "mg_map_guard.h"
 #include "mg_ops.h"
 #include "mg_pool.h"
+#include "mg_quantized.h"
 #include "mg_recursion.h"
 #include "mg_system.h"
 #include "mg_terminal.h"

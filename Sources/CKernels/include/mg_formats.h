@@ -1,5 +1,6 @@
 /* Weights and activations in 8 and 4 bits: what is in memory, and how large it is. Kernels compute
- * with it (mg_kernels.def), operations share it out (mg_ops.h). No function here computes values.
+ * with it (mg_kernels.def), operations share it out (mg_quantized.h). No function here computes
+ * values.
  *
  * A number is scale * q with a small integer q. Rows are padded with zeros to whole blocks of
  * MG_BLOCK elements, so that kernels need no remainder. A product of a row of activations with a
@@ -8,6 +9,9 @@
  *   MG_Q8_ROW   S = sum of qx * qw, exact;                 v = (float)S * (sx * sw)
  *   *_BLOCK     S_b = sum of qx * qw in block b, exact;    v = 0, v = fma((float)S_b, sw_b, v) for
  *                                                          all b in order; then v = v * sx
+ *
+ * Where the weights carry sums, activations are offset + scale * q, and what the offset stands for
+ * is added last, behind a bias: v = fma(offset of x, sum of the row of w, v).
  *
  * Integer sums are 32 bits: k is at most 2^17, which 2^17 * 127 * 127 < 2^31 allows. */
 #ifndef MG_FORMATS_H
@@ -35,6 +39,8 @@ typedef struct {
     const void *scales; /* row: float (n).
                            block: uint16_t (stride / MG_BLOCK, n), IEEE half precision: those of one
                            block of consecutive rows are neighbours, kernels take eight rows */
+    const float *sums; /* (n): the sum of each row's elements; or NULL, and rows of activations have
+                          no offset */
 } mg_quantized;
 
 /* Activations: each row (token) with one scale. */
@@ -42,7 +48,8 @@ typedef struct {
     size_t rows, k;
     int8_t *values; /* (rows, stride): -127 ... 127, zero beyond k */
     int32_t *sums;  /* (rows, stride / MG_BLOCK): the sum of each block */
-    float *scales;  /* (rows): largest magnitude / 127 */
+    float *scales; /* (rows): largest magnitude / 127, of what the offset leaves where it has one */
+    float *offsets; /* (rows): for weights that carry sums; otherwise never read or written */
 } mg_q8_rows;
 
 /* Elements from one row to the next. */
@@ -59,23 +66,25 @@ static inline size_t mg_quantized_scale_bytes(mg_quantization format, size_t n, 
     return n * (mg_quantized_stride(k) / MG_BLOCK) * sizeof(uint16_t);
 }
 
-/* Memory of mg_q8_rows: three planes, each on a boundary of 64 bytes if the first one is. */
+/* Memory of mg_q8_rows: four planes, each on a boundary of 64 bytes if the first one is. */
 static inline size_t mg_whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 static inline size_t mg_q8_rows_bytes(size_t rows, size_t k) {
     size_t stride = mg_quantized_stride(k);
     return mg_whole_lines(rows * stride) +
            mg_whole_lines(rows * (stride / MG_BLOCK) * sizeof(int32_t)) +
-           mg_whole_lines(rows * sizeof(float));
+           2 * mg_whole_lines(rows * sizeof(float));
 }
 static inline mg_q8_rows mg_q8_rows_at(void *memory, size_t rows, size_t k) {
     size_t stride = mg_quantized_stride(k), values = mg_whole_lines(rows * stride);
     size_t sums = mg_whole_lines(rows * (stride / MG_BLOCK) * sizeof(int32_t));
     char *at = memory;
-    return (mg_q8_rows){.rows = rows,
-                        .k = k,
-                        .values = (int8_t *)at,
-                        .sums = (int32_t *)(void *)(at + values),
-                        .scales = (float *)(void *)(at + values + sums)};
+    return (mg_q8_rows){
+        .rows = rows,
+        .k = k,
+        .values = (int8_t *)at,
+        .sums = (int32_t *)(void *)(at + values),
+        .scales = (float *)(void *)(at + values + sums),
+        .offsets = (float *)(void *)(at + values + sums + mg_whole_lines(rows * sizeof(float)))};
 }
 
 #endif

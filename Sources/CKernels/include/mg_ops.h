@@ -3,9 +3,10 @@
  * They partition work over the pool, call kernels through the table and allocate nothing: scratch
  * comes with the context. Results are the same bits for any number of workers: a sum is never split
  * by worker, only by fixed blocks added in fixed order. Operations too small to share run on the
- * caller alone. Tensors are row-major, dense float32 unless a
- * struct has a type or a distance of rows for them; letters: B batch, T time, C width, F
- * hidden width, H query heads, G key/value heads, D head width, V vocabulary; rows = B*T. */
+ * caller alone. Tensors are row-major, dense float32 unless a struct has a type or a distance of
+ * rows for them; letters: B batch, T time, C width, F hidden width, H query heads, G key/value
+ * heads, D head width, V vocabulary; rows = B*T. Those on quantised tensors are in mg_quantized.h.
+ */
 #ifndef MG_OPS_H
 #define MG_OPS_H
 #include <stddef.h>
@@ -93,50 +94,10 @@ void mg_matmul(const mg_context *context, const mg_product *product);
 /* Scratch per worker of mg_matmul, floats. */
 size_t mg_matmul_scratch(const mg_kernels *kernels);
 
-/* c (m, n) = act(a w^T + bias) [+ residual], rows ldc apart, in the arithmetic of mg_formats.h: an
- * element has the same bits for any m, n and number of workers. Requires: a.k == w.k. Needs
- * mg_quantized_matmul_scratch and mg_quantized_matmul_shared. */
-typedef struct {
-    mg_q8_rows a;
-    mg_quantized w;
-    float *c;
-    size_t ldc;
-    const float *bias;   /* (n), or NULL */
-    int activation;      /* an mg_activation but MG_SWIGLU, or -1 */
-    mg_operand residual; /* (m, n), or NULL; not c */
-} mg_quantized_product;
-
-void mg_quantized_matmul(const mg_context *context, const mg_quantized_product *product);
-
-/* Floats per worker, and floats of mg_context.shared, for products of up to `rows` rows and k. */
-size_t mg_quantized_matmul_scratch(const mg_kernels *kernels, size_t rows, size_t k);
-size_t mg_quantized_matmul_shared(const mg_kernels *kernels, size_t rows, size_t k);
-
 /* y[j] += sum over rows of x (rows, n): the gradient of a bias. */
 void mg_column_sum(const mg_context *context, size_t rows, size_t n, const float *x, float *y);
 
-/* ---- Quantised matrices ---------------------------------------------------------------------- */
-
-/* Quantises w (n, k) into values and scales of the sizes that mg_formats.h gives. With `search`,
- * 4-bit scales are those of the least square error. Requires: finite weights. */
-void mg_quantize_matrix(const mg_context *context, mg_quantization format, size_t n, size_t k,
-                        const float *w, int search, void *values, void *scales);
-
-/* w (n, k) = the numbers that a quantised matrix stands for. */
-void mg_dequantize_matrix(const mg_context *context, const mg_quantized *matrix, float *w);
-
-/* A matrix beside what became of it. */
-typedef struct {
-    double squares, square_errors; /* sums of w^2 and of (w - quantised)^2 */
-    float least, greatest;         /* of w */
-    size_t outliers;               /* farther from zero than six times the root of mean w^2 */
-} mg_quantization_statistics;
-
-/* Needs k floats of scratch. */
-void mg_compare_quantized(const mg_context *context, const mg_quantized *matrix, const float *w,
-                          mg_quantization_statistics *statistics);
-/* ---- Attention ---------------------------------------------------------------------------------
- */
+/* ---- Attention ------------------------------------------------------------------------------- */
 
 /* Causal self-attention. Rows of qkv (B*T, (H + 2G) * D) are all query heads, then key heads, then
  * value heads. */
@@ -212,18 +173,7 @@ typedef struct {
 void mg_rope_forward(const mg_context *context, const mg_rope *rope, void *qkv);
 void mg_rope_backward(const mg_context *context, const mg_rope *rope, const void *qkv, float *dqkv);
 
-/* ---- Quantised activations ------------------------------------------------------------------- */
-
-/* The first rows of `to` = x (rows, n), rows ld apart, each by quantize_row_q8. Requires: n is
- * to.k, rows at most to.rows. Twice: row rows + r, of 2 * rows, = what row r leaves out; needs n
- * floats of scratch. */
-void mg_quantize_rows(const mg_context *context, size_t rows, size_t n, const float *x, size_t ld,
-                      mg_q8_rows to);
-void mg_quantize_rows_twice(const mg_context *context, size_t rows, size_t n, const float *x,
-                            size_t ld, mg_q8_rows to);
-
-/* ---- Normalisation
- * --------------------------------------------------------------------------------- */
+/* ---- Normalisation --------------------------------------------------------------------------- */
 
 typedef enum { MG_RMSNORM, MG_LAYERNORM } mg_norm_kind;
 
@@ -248,8 +198,7 @@ void mg_norm_forward(const mg_context *context, const mg_norm *norm);
 void mg_norm_backward(const mg_context *context, const mg_norm *norm, const float *dy, float *dx,
                       int accumulate, float *dgain, float *dbias);
 
-/* ---- Activations, element by element
- * ------------------------------------------------------------------ */
+/* ---- Activations, element by element --------------------------------------------------------- */
 
 typedef enum { MG_RELU, MG_RELU2, MG_GELU, MG_SWIGLU } mg_activation;
 
@@ -268,8 +217,7 @@ void mg_zero(const mg_context *context, size_t n, float *x);
 void mg_dropout(const mg_context *context, size_t n, uint64_t key, float rate, const float *x,
                 float *y);
 
-/* ---- Embedding
- * --------------------------------------------------------------------------------------------- */
+/* ---- Embedding ------------------------------------------------------------------------------- */
 
 /* y (B*T, C) = scale * table[token] [+ positions[first[b] + t]]. tokens are in 0 ... V-1. */
 typedef struct {
@@ -288,8 +236,7 @@ void mg_embedding_forward_quantized(const mg_context *context, const mg_embeddin
 void mg_embedding_backward(const mg_context *context, const mg_embedding *e, const float *dy,
                            float *dtable, float *dpositions);
 
-/* ---- Output head and loss
- * -------------------------------------------------------------------------------------- */
+/* ---- Output head and loss -------------------------------------------------------------------- */
 
 /* Cross-entropy of x (rows, C) through the head weight (V, C), `chunk` rows at a time: logits of
  * the whole batch never exist. Targets below 0 are ignored. With dx, also the gradients of

@@ -32,10 +32,6 @@ MG_INLINE float quantized_block_scale(const mg_quantized *w, size_t i, size_t bl
     return float_of_half(((const uint16_t *)w->scales)[block * w->n + i]);
 }
 
-extern size_t pfx, pfs;
-#ifndef PFL
-#define PFL 2
-#endif
 /* The largest magnitude; NaN where an element is not finite, because then x * 0 is NaN. */
 MG_INLINE float finite_magnitude(size_t n, const float *x) {
     v_f32 largest = v_zero(), bad = v_zero();
@@ -47,14 +43,17 @@ MG_INLINE float finite_magnitude(size_t n, const float *x) {
     return v_hsum(bad) == 0 ? v_hmax(largest) : NAN;
 }
 
-static void quantize_row_q8(size_t k, const float *x, int8_t *values, int32_t *sums, float *scale) {
+/* Codes, sums and scale of a row whose elements are within offset - largest ... offset + largest.
+ * Inlined: without an offset there is no subtraction. */
+MG_INLINE void encode_row(size_t k, const float *x, float offset, float largest, int8_t *values,
+                          int32_t *sums, float *scale) {
     size_t stride = mg_quantized_stride(k), i = 0;
-    float largest = finite_magnitude(k, x);
     if (largest >= QUANTIZE_LEAST) {
-        v_f32 factor = v_set1(127.0f / largest);
-        for (; i + VN <= k; i += VN) v_store_q8(values + i, v_mul(v_load(x + i), factor));
+        v_f32 factor = v_set1(127.0f / largest), zero = v_set1(offset);
+        for (; i + VN <= k; i += VN)
+            v_store_q8(values + i, v_mul(v_sub(v_load(x + i), zero), factor));
         if (i < k) { /* VN divides the stride */
-            v_store_q8(values + i, v_mul(v_load_n(x + i, k - i, v_zero()), factor));
+            v_store_q8(values + i, v_mul(v_sub(v_load_n(x + i, k - i, zero), zero), factor));
             i += VN;
         }
         *scale = largest / 127.0f;
@@ -67,6 +66,26 @@ static void quantize_row_q8(size_t k, const float *x, int8_t *values, int32_t *s
         for (size_t j = 0; j < MG_BLOCK; j++) sum += values[b * MG_BLOCK + j];
         sums[b] = sum;
     }
+}
+
+static void quantize_row_q8(size_t k, const float *x, int8_t *values, int32_t *sums, float *scale) {
+    encode_row(k, x, 0.0f, finite_magnitude(k, x), values, sums, scale);
+}
+
+static void quantize_row_q8_offset(size_t k, const float *x, int8_t *values, int32_t *sums,
+                                   float *scale, float *offset) {
+    v_f32 first = v_set1(k ? *x : 0.0f), high = first, low = v_sub(v_zero(), first), bad = v_zero();
+    for (size_t i = 0; i < k; i += VN) {
+        v_f32 a = v_load_n(x + i, k - i < VN ? k - i : VN, first);
+        high = v_max(high, a);
+        low = v_max(low, v_sub(v_zero(), a)); /* of what is negated, the highest */
+        bad = v_fma(a, v_zero(), bad);
+    }
+    float top = v_hmax(high), bottom = -v_hmax(low), middle = 0.5f * top + 0.5f * bottom;
+    float above = top - middle, below = middle - bottom; /* which rounding may have made unequal */
+    int finite = v_hsum(bad) == 0;
+    *offset = finite ? middle : 0.0f;
+    encode_row(k, x, middle, finite ? above > below ? above : below : NAN, values, sums, scale);
 }
 
 typedef struct {

@@ -12,6 +12,8 @@ struct WeightMatrix {
   let values: UnsafeRawPointer
   /// nil for float32.
   let scales: UnsafeRawPointer?
+  /// The sum of each row, where its input has an offset; see mg_quantized.
+  var sums: UnsafeRawPointer?
 }
 
 /// Matrices by slot, as operations find them; keeps what they lie in.
@@ -34,7 +36,7 @@ final class MatrixStore: @unchecked Sendable {
       (descriptions + slot).initialize(
         to: mg_quantized(
           format: format.kernel, n: matrix.rows, k: matrix.columns, values: matrix.values,
-          scales: matrix.scales))
+          scales: matrix.scales, sums: matrix.sums?.assumingMemoryBound(to: Float.self)))
     }
   }
 
@@ -47,6 +49,7 @@ final class MatrixStore: @unchecked Sendable {
         return sum + matrix.rows * matrix.columns * 4
       }
       return sum + format.byteCount(rows: matrix.rows, columns: matrix.columns)
+        + (matrix.sums == nil ? 0 : matrix.rows * 4)
     }
   }
 

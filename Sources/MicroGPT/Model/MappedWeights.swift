@@ -54,10 +54,13 @@ struct QuantizationHeader: Sendable, Equatable {
   }
 }
 
-/// A quantised matrix as two tensors of a file.
+/// A quantised matrix as two or three tensors of a file.
 struct QuantizedTensors {
   let values: TensorSpecification
   let scales: TensorSpecification
+  /// The sum of each row, in a model that gives its input an offset; files made before November
+  /// 2026 lack it, and are used without.
+  let sums: TensorSpecification?
 
   init(_ parameter: Parameter, _ format: QuantizedFormat) {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
@@ -68,6 +71,9 @@ struct QuantizedTensors {
     scales = TensorSpecification(
       name: "\(parameter.name).scale", dtype: format == .int8 ? .f32 : .f16,
       shape: format == .int8 ? [rows] : [blocks, rows])
+    sums =
+      parameter.hasOneSidedInput
+      ? TensorSpecification(name: "\(parameter.name).sum", shape: [rows]) : nil
   }
 }
 
@@ -130,9 +136,13 @@ struct MappedWeights {
     for parameter in table.parameters {
       guard case .matrix(_, let type) = parameter.place else { continue }
       var (values, scales): (UnsafeRawPointer, UnsafeRawPointer?)
+      var sums: UnsafeRawPointer?
       if case .quantized(let format) = type {
         let tensors = QuantizedTensors(parameter, format)
         (values, scales) = (try file.require(tensors.values), try file.require(tensors.scales))
+        if let tensor = tensors.sums, file.entry(named: tensor.name) != nil {
+          sums = try file.require(tensor)
+        }
       } else {
         let specification = TensorSpecification(
           name: names[parameter.name] ?? parameter.name, shape: parameter.shape.array)
@@ -141,7 +151,7 @@ struct MappedWeights {
       matrices.append(
         WeightMatrix(
           elementType: type, rows: parameter.shape[0], columns: parameter.shape[1],
-          values: values, scales: scales))
+          values: values, scales: scales, sums: sums))
     }
     return MatrixStore(matrices, owner: file)
   }

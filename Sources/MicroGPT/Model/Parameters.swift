@@ -25,6 +25,8 @@ public struct Parameter: Sendable, Equatable {
   ///
   /// Empty for embeddings, the head and everything one-dimensional.
   let stackedRows: [Int]
+  /// Whether what it is multiplied with is of one sign, or nearly so: what a ReLU or GELU gives.
+  let hasOneSidedInput: Bool
 
   /// Where the numbers of a parameter are.
   enum Place: Sendable, Equatable {
@@ -83,7 +85,13 @@ public struct ParameterTable: Sendable {
     for entry in entries where entry.shape.rank == 1 { place(entry, nil) }
   }
 
-  private typealias Entry = (name: String, shape: Shape, start: Parameter.Start, stack: [Int])
+  private struct Entry {
+    let name: String
+    let shape: Shape
+    let start: Parameter.Start
+    var stack: [Int] = []
+    var hasOneSidedInput = false
+  }
 
   private mutating func place(_ entry: Entry, _ outside: ElementType?) {
     indices[entry.name] = parameters.count
@@ -97,7 +105,8 @@ public struct ParameterTable: Sendable {
     parameters.append(
       Parameter(
         name: entry.name, shape: entry.shape, place: place, start: entry.start,
-        decays: entry.shape.rank > 1, stackedRows: entry.stack))
+        decays: entry.shape.rank > 1, stackedRows: entry.stack,
+        hasOneSidedInput: entry.hasOneSidedInput))
   }
 
   private static func entries(_ c: ModelConfiguration) -> [Entry] {
@@ -109,17 +118,26 @@ public struct ParameterTable: Sendable {
     let residual: Parameter.Start =
       c.initialization == .gpt2
       ? .normal(deviation: 0.02 / Double(2 * c.layerCount).squareRoot()) : .zero
-    func linear(_ name: String, _ stack: [Int], _ inputs: Int, _ start: Parameter.Start) {
+    func add(_ name: String, _ shape: Shape, _ start: Parameter.Start) {
+      entries.append(Entry(name: name, shape: shape, start: start))
+    }
+    func linear(
+      _ name: String, _ stack: [Int], _ inputs: Int, _ start: Parameter.Start,
+      hasOneSidedInput: Bool = false
+    ) {
       let outputs = stack.reduce(0, +)
-      entries.append(("\(name).weight", Shape(outputs, inputs), start, stack))
-      if c.linearBias { entries.append(("\(name).bias", Shape(outputs), .zero, [])) }
+      entries.append(
+        Entry(
+          name: "\(name).weight", shape: Shape(outputs, inputs), start: start, stack: stack,
+          hasOneSidedInput: hasOneSidedInput))
+      if c.linearBias { add("\(name).bias", Shape(outputs), .zero) }
     }
     func norm(_ name: String) {
-      if c.normGain { entries.append(("\(name).weight", Shape(width), .one, [])) }
-      if c.normBias { entries.append(("\(name).bias", Shape(width), .zero, [])) }
+      if c.normGain { add("\(name).weight", Shape(width), .one) }
+      if c.normBias { add("\(name).bias", Shape(width), .zero) }
     }
     func table(_ name: String, _ rows: Int) {
-      entries.append((name, Shape(rows, width), .normal(deviation: 0.02), []))
+      add(name, Shape(rows, width), .normal(deviation: 0.02))
     }
     table("embedding.token.weight", c.vocabularySize)
     if c.position == .learned { table("embedding.position.weight", c.contextLength) }
@@ -137,11 +155,13 @@ public struct ParameterTable: Sendable {
       } else {
         linear("\(block).mlp.up", [c.hiddenWidth], width, deviation(width))
       }
-      linear("\(block).mlp.down", [width], c.hiddenWidth, residual)
+      linear(
+        "\(block).mlp.down", [width], c.hiddenWidth, residual,
+        hasOneSidedInput: c.activation != .swiglu)
     }
     if let recursion = c.recursion {
-      entries += recursion.parameters(core: c.coreLayers).map {
-        ($0.name, Shape($0.isScalar ? 1 : width), $0.start, [])
+      for parameter in recursion.parameters(core: c.coreLayers) {
+        add(parameter.name, Shape(parameter.isScalar ? 1 : width), parameter.start)
       }
     }
     if c.finalNorm { norm("norm") }

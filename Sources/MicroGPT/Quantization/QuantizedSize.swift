@@ -10,6 +10,7 @@ extension QuantizationTarget {
         return sum + 4 * parameter.shape.count
       }
       return sum + format.byteCount(rows: parameter.shape[0], columns: parameter.shape[1])
+        + (parameter.hasOneSidedInput ? 4 * parameter.shape[0] : 0)
     }
   }
 }

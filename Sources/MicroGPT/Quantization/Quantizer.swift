@@ -100,14 +100,15 @@ public struct Quantizer {
       }
     }
     let scales = plan.map(\.tensors.scales)
+    let beside = scales.filter { $0.dtype == .f32 } + plan.compactMap(\.tensors.sums)
     let order =
-      plan.map(\.tensors.values) + scales.filter { $0.dtype == .f32 }
+      plan.map(\.tensors.values) + beside
       + kept.map { TensorSpecification(name: $0.name, shape: $0.shape.array) }
       + scales.filter { $0.dtype == .f16 }
     var file = try SafeTensorsWriter(
       path: path, tensors: order, metadata: metadata(of: source, header))
     var reports: [QuantizationReport] = []
-    var scaleBytes: [String: Arena] = [:]
+    var bytes: [String: Arena] = [:]
     let total = plan.reduce(0) { $0 + $1.parameter.shape.count }
     var done = 0
     for (parameter, format, tensors) in plan {
@@ -120,16 +121,17 @@ public struct Quantizer {
           found: "\(place.value)")
       }
       try file.write(matrix.values.bytes, of: tensors.values.name)
-      scaleBytes[tensors.scales.name] = matrix.scales
+      bytes[tensors.scales.name] = matrix.scales
+      if let sums = tensors.sums { bytes[sums.name] = try matrix.sums() }
       reports.append(try matrix.report(parameter.name))
       done += parameter.shape.count
       if !progress(done, total) { return nil }
     }
-    for tensor in scales where tensor.dtype == .f32 { try write(tensor, scaleBytes, to: &file) }
+    for tensor in beside { try write(tensor, bytes, to: &file) }
     for parameter in kept {
       try file.write(source.model.floats(of: parameter), of: parameter.name)
     }
-    for tensor in scales where tensor.dtype == .f16 { try write(tensor, scaleBytes, to: &file) }
+    for tensor in scales where tensor.dtype == .f16 { try write(tensor, bytes, to: &file) }
     try file.commit()
     return reports
   }
@@ -137,7 +139,7 @@ public struct Quantizer {
   private func write(
     _ tensor: TensorSpecification, _ bytes: [String: Arena], to file: inout SafeTensorsWriter
   ) throws(FileError) {
-    guard let bytes = bytes[tensor.name] else { preconditionFailure("no scales \(tensor.name)") }
+    guard let bytes = bytes[tensor.name] else { preconditionFailure("nothing for \(tensor.name)") }
     try file.write(bytes.bytes, of: tensor.name)
   }
 
@@ -173,7 +175,7 @@ public struct Quantizer {
     }
     var description = mg_quantized(
       format: format.kernel, n: matrix.rows, k: matrix.columns, values: matrix.values,
-      scales: matrix.scales)
+      scales: matrix.scales, sums: nil)
     mg_dequantize_matrix(compute.context, &description, base)
   }
 
@@ -221,14 +223,27 @@ private struct QuantizedMatrix {
     return (index / shape[1], index % shape[1], source[index])
   }
 
+  private var description: mg_quantized {
+    mg_quantized(
+      format: format.kernel, n: shape[0], k: shape[1], values: values.base, scales: scales.base,
+      sums: nil)
+  }
+
+  /// The sum of each row of the quantised weights.
+  func sums() throws(MemoryError) -> Arena {
+    let sums = try Arena(byteCount: 4 * shape[0])
+    var description = description
+    try compute.reserve(scratchPerWorker: shape[1], shared: 0)
+    mg_quantized_row_sums(compute.context, &description, sums.floats.baseAddress)
+    return sums
+  }
+
   func report(_ name: String) throws(MemoryError) -> QuantizationReport {
-    let columns = shape[1]
-    var description = mg_quantized(
-      format: format.kernel, n: shape[0], k: columns, values: values.base, scales: scales.base)
+    var description = description
     var report = QuantizationReport(
       name: name, shape: shape.array, format: format, relativeError: 0, least: 0, greatest: 0,
       outlierCount: 0)
-    try compute.reserve(scratchPerWorker: columns, shared: 0)
+    try compute.reserve(scratchPerWorker: shape[1], shared: 0)
     var statistics = mg_quantization_statistics()
     mg_compare_quantized(compute.context, &description, source.baseAddress, &statistics)
     report.relativeError =

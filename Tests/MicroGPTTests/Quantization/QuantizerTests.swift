@@ -53,6 +53,52 @@ import Testing
     #expect(difference < 0.03 * scale, "\(difference) of \(scale)")
   }
 
+  /// Behind a GELU that gives numbers around 50, and before weights that add up to zero, codes are
+  /// spent on differences.
+  ///
+  /// A file without the sums of rows, as older programs wrote it, is used without offsets.
+  @Test(arguments: targets)
+  func oneSidedRowsHaveAnOffset(_ target: QuantizationTarget) throws {
+    let made = try QuantizedCase("gpt2", target, width: 64) { model in
+      for layer in 0..<model.configuration.layerCount {
+        guard let bias = model.table["blocks.\(layer).mlp.up.bias"],
+          let down = model.table["blocks.\(layer).mlp.down.weight"]
+        else { continue }
+        model.values(of: bias).update(repeating: 50)
+        let (weights, count) = (model.values(of: down), down.shape[1])
+        for row in stride(from: 0, to: weights.count, by: count) {
+          let mean = weights[row..<row + count].reduce(0, +) / Float(count)
+          for i in row..<row + count { weights[i] -= mean }
+        }
+      }
+    }
+    let path = made.folder.file("d")
+    try Quantizer(compute: made.compute).dequantize(made.quantized, path: path)
+    let expected = try uncachedLogits(ModelFile(path: path).model, tokens(7), made.compute)
+    func error(_ model: GPT) throws -> Double {
+      let found = try uncachedLogits(model, tokens(7), made.compute)
+      return zip(found, expected).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+    }
+    let sums = made.quantized.file.entries.filter { $0.name.hasSuffix(".sum") }
+    #expect(sums.map(\.name) == (0..<2).map { "blocks.\($0).mlp.down.weight.sum" })
+    let older = try ModelFile(
+      path: made.changed { $0.name.hasSuffix(".sum") ? nil : $0 }, for: .inference)
+    let (with, without) = (try error(made.quantized.model), try error(older.model))
+    #expect(with > 0 && with < 0.3 * without, "\(with), without \(without)")
+  }
+
+  @Test func sumsOfAnotherShapeAreRefused() throws {
+    let made = try QuantizedCase("gpt2", .int8)
+    let path = try made.changed { tensor in
+      guard tensor.name.hasSuffix(".sum") else { return tensor }
+      return TensorSpecification(name: tensor.name, shape: [1] + tensor.shape)
+    }
+    #expect(
+      made.folder.failure { _ = try ModelFile(path: path, for: .inference) }
+        == "65 DIR/c does not fit the model. Found tensor blocks.0.mlp.down.weight.sum of shape "
+        + "(1, 12), expected (12). Check the model's configuration or name another checkpoint.")
+  }
+
   /// Rounding to a grid of step s is off by s / 2 at most; the errors of a normal distribution
   /// follow from that.
   @Test(arguments: targets)
@@ -179,32 +225,10 @@ import Testing
     #expect(folder.names == ["a"])
   }
 
-  private func changed(_ made: QuantizedCase, _ header: String) throws -> String {
-    let path = made.folder.file("c")
-    let file = made.quantized.file
-    var metadata: [(key: String, value: String)] = []
-    for key in ["format", "configuration", "tokenizer", "layout"] {
-      if let value = file.metadata[key] { metadata.append((key, value)) }
-    }
-    metadata.append(("quantization", header))
-    var writer = try SafeTensorsWriter(
-      path: path,
-      tensors: file.entries.map {
-        TensorSpecification(name: $0.name, dtype: $0.dtype, shape: $0.shape)
-      }, metadata: metadata)
-    for entry in file.entries {
-      try file.withBytes(of: entry) { bytes throws(FileError) in
-        try writer.write(bytes, of: entry.name)
-      }
-    }
-    try writer.commit()
-    return path
-  }
-
   @Test func unknownVersionsAndFormats() throws {
     let made = try QuantizedCase("modern", .int8)
     func message(_ header: String) throws -> String {
-      let path = try changed(made, header)
+      let path = try made.changed(header: header)
       return made.folder.failure { _ = try ModelFile(path: path, for: .inference) }
     }
     #expect(

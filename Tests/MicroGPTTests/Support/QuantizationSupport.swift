@@ -52,6 +52,32 @@ struct QuantizedCase {
     try file.commit()
     return path
   }
+
+  /// The quantised file once more, with other words on its quantisation, or tensors of other
+  /// descriptions or left out.
+  func changed(
+    header: String? = nil,
+    _ tensor: (TensorSpecification) -> TensorSpecification? = { $0 }
+  ) throws -> String {
+    let path = folder.file("c")
+    let file = quantized.file
+    var metadata: [(key: String, value: String)] = []
+    for key in ["format", "configuration", "tokenizer", "layout"] {
+      if let value = file.metadata[key] { metadata.append((key, value)) }
+    }
+    metadata.append(("quantization", header ?? file.metadata["quantization"] ?? ""))
+    let kept = file.entries.compactMap { entry in
+      tensor(TensorSpecification(name: entry.name, dtype: entry.dtype, shape: entry.shape))
+    }
+    var writer = try SafeTensorsWriter(path: path, tensors: kept, metadata: metadata)
+    for entry in file.entries where kept.contains(where: { $0.name == entry.name }) {
+      try file.withBytes(of: entry) { bytes throws(FileError) in
+        try writer.write(bytes, of: entry.name)
+      }
+    }
+    try writer.commit()
+    return path
+  }
 }
 
 /// The logits (T, V) of `tokens` in one pass without a cache.

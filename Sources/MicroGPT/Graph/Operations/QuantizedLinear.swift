@@ -4,13 +4,14 @@
 import CKernels
 
 extension Graph {
-  /// The rows of x in int8, each with one scale: what products with quantised weights read.
+  /// The rows of x in int8, each with one scale: what products with `weight` read.
   ///
   /// *Shapes*: x (…, C) float32; result as x. Already quantised rows are returned as they are.
-  mutating func quantize(_ x: Tensor) -> Tensor {
+  /// Where the weight carries the sums of its rows, rows of x have an offset too.
+  mutating func quantize(_ x: Tensor, for weight: Tensor) -> Tensor {
     if x.elementType == .quantizedRows { return x }
     let output = activation(x.shape, .quantizedRows)
-    append(QuantizeRows(x: x, output: output))
+    append(QuantizeRows(x: x, weight: weight, output: output))
     return output
   }
 
@@ -21,7 +22,7 @@ extension Graph {
   mutating func quantizedLinear(
     _ x: Tensor, _ parameters: LinearParameters, _ kind: Activation? = nil
   ) -> Tensor {
-    let rows = quantize(x)
+    let rows = quantize(x, for: parameters.weight)
     let output = activation(Shape(x.shape[0], x.shape[1], parameters.outCount))
     append(QuantizedLinear(x: rows, parameters: parameters, kind: kind, output: output))
     return output
@@ -37,7 +38,7 @@ extension Graph {
   mutating func quantizedLinearTwice(_ x: Tensor, _ parameters: LinearParameters) -> Tensor {
     precondition(parameters.bias == nil, "the bias would be added twice")
     let rows = activation(Shape(2 * x.shape[0], x.shape[1], x.shape.last), .quantizedRows)
-    append(QuantizeRows(x: x, output: rows))
+    append(QuantizeRows(x: x, weight: parameters.weight, output: rows))
     let parts = activation(Shape(2 * x.shape[0], x.shape[1], parameters.outCount))
     append(QuantizedLinear(x: rows, parameters: parameters, kind: nil, output: parts))
     let output = activation(Shape(x.shape[0], x.shape[1], parameters.outCount))
@@ -49,6 +50,8 @@ extension Graph {
 /// The rows of x, and where there are twice as many in `output`, what these leave out.
 private struct QuantizeRows: Operation {
   let x: Tensor
+  /// What they are multiplied with.
+  let weight: Tensor
   let output: Tensor
 
   var name: String { "quantize" }
@@ -61,10 +64,11 @@ private struct QuantizeRows: Operation {
   var forwardFlops: Double { 2 * Double(output.shape.count) }
 
   func forward(_ step: Step) {
-    if !isTwice { return step.quantize(step.floats(x), into: output) }
     let width = x.shape.last
-    mg_quantize_rows_twice(
-      step.context, x.shape.rows, width, step.floats(x), width, step.quantizedRows(output))
+    let hasOffset = step.quantizedMatrix(weight).sums != nil
+    mg_quantize_rows(
+      step.context, x.shape.rows, width, step.floats(x), width,
+      isTwice ? MG_TWICE : hasOffset ? MG_OFFSET : MG_SYMMETRIC, step.quantizedRows(output))
   }
 
   func backward(_ step: Step) { preconditionFailure("quantised rows have no gradient") }
@@ -145,7 +149,8 @@ extension Step {
   /// Quantises the rows of `x`, as many and as wide as those of `output`.
   func quantize(_ x: UnsafePointer<Float>, into output: Tensor) {
     let width = output.shape.last
-    mg_quantize_rows(context, output.shape.rows, width, x, width, quantizedRows(output))
+    mg_quantize_rows(
+      context, output.shape.rows, width, x, width, MG_SYMMETRIC, quantizedRows(output))
   }
 
   /// `y = f(x weight^T + bias)`.
