@@ -19,12 +19,13 @@ static mg_quantized quantized(bench *b, mg_quantization format, size_t n, size_t
     for (size_t i = 0; bench_ready(b) && i < n; i++) {
         void *row = values + i * bytes;
         x[i % k] = -x[i % k];
+        size_t at = mg_block_scale_index(k, i, 0);
         if (format == MG_Q8_ROW)
             f->quantize_row_q8(k, x, row, NULL, scales + i);
         else if (format == MG_Q8_BLOCK)
-            f->quantize_blocks_q8(k, x, row, halves + i, n);
+            f->quantize_blocks_q8(k, x, row, halves + at);
         else
-            f->quantize_blocks_q4(k, x, NULL, 0, row, halves + i, n);
+            f->quantize_blocks_q4(k, x, NULL, 0, row, halves + at);
     }
     return (mg_quantized){.format = format, .n = n, .k = k, .values = values, .scales = scales};
 }
@@ -89,12 +90,12 @@ void bench_quantize_row_q8_offset(bench *b) {
 void bench_quantize_blocks_q8(bench *b) {
     SHAPES({768}, {TOKENS * 512});
     size_t k = size[0];
-    float *x = bench_floats(b, k), *scales = bench_floats(b, k / 64);
+    float *x = bench_floats(b, k), *scales = bench_floats(b, k / 64 * MG_GROUP);
     int8_t *values = bench_block(b, k);
     bench_describe(b, 7.0 * (double)k, 5.0625 * (double)k, "k=%zu", k);
     while (bench_continue(b))
-        b->kernels->quantize_blocks_q8(k, x, values, (uint16_t *)(void *)scales, 1);
-    bench_consume(b, k / 64, scales);
+        b->kernels->quantize_blocks_q8(k, x, values, (uint16_t *)(void *)scales);
+    bench_consume(b, k / 64 * MG_GROUP, scales);
 }
 
 /* With the search: 34 + 2 times 1 product, 2 comparisons, 1 rounding, 4 multiply-adds, 2 products.
@@ -102,12 +103,12 @@ void bench_quantize_blocks_q8(bench *b) {
 void bench_quantize_blocks_q4(bench *b) {
     SHAPES({768}, {TOKENS * 64});
     size_t k = size[0];
-    float *x = bench_floats(b, k), *scales = bench_floats(b, k / 64);
+    float *x = bench_floats(b, k), *scales = bench_floats(b, k / 64 * MG_GROUP);
     uint8_t *values = bench_block(b, k / 2);
     bench_describe(b, 36 * 14.0 * (double)k, 4.5625 * (double)k, "k=%zu", k);
     while (bench_continue(b))
-        b->kernels->quantize_blocks_q4(k, x, NULL, 1, values, (uint16_t *)(void *)scales, 1);
-    bench_consume(b, k / 64, scales);
+        b->kernels->quantize_blocks_q4(k, x, NULL, 1, values, (uint16_t *)(void *)scales);
+    bench_consume(b, k / 64 * MG_GROUP, scales);
 }
 
 void bench_dequantize_row(bench *b) {

@@ -20,16 +20,16 @@ static void quantize_worker(void *argument, size_t worker, size_t workers) {
         const float *x = job->w + i * m->k;
         char *values = (char *)job->values + mg_quantized_value_bytes(m->format, i, m->k);
         float *scales = job->scales;
-        uint16_t *halves = job->scales;
+        uint16_t *halves = (uint16_t *)job->scales + mg_block_scale_index(m->k, i, 0);
         switch (m->format) {
         case MG_Q8_ROW:
             f->quantize_row_q8(m->k, x, (int8_t *)values, NULL, scales + i);
             break;
         case MG_Q8_BLOCK:
-            f->quantize_blocks_q8(m->k, x, (int8_t *)values, halves + i, m->n);
+            f->quantize_blocks_q8(m->k, x, (int8_t *)values, halves);
             break;
         case MG_Q4_BLOCK:
-            f->quantize_blocks_q4(m->k, x, NULL, job->search, (uint8_t *)values, halves + i, m->n);
+            f->quantize_blocks_q4(m->k, x, NULL, job->search, (uint8_t *)values, halves);
             break;
         }
     }

@@ -59,7 +59,7 @@ void check_quantize_row_q8_offset(checker *c) {
 
 /* The scale of element j of row i, which may be NaN. */
 static double block_scale(const mg_quantized *w, size_t i, size_t j) {
-    return half_value(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
+    return half_value(((const uint16_t *)w->scales)[mg_block_scale_index(w->k, i, j / MG_BLOCK)]);
 }
 
 /* Weighted square error of one block under a scale, with the nearest codes. */
@@ -108,17 +108,16 @@ static void expect_scale(checker *c, size_t b, double found, double wanted) {
 void check_quantize_blocks_q8(checker *c) {
     for (size_t i = 0; i < WIDTHS; i++)
         for (size_t kind = 0; kind < KINDS; kind++) {
-            size_t k = widths[i], ld = 1 + random_below(c, 3);
-            size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
-            case_begin(c, "k %zu, kind %zu, ld %zu", k, kind, ld);
+            size_t k = widths[i], blocks = mg_quantized_stride(k) / MG_BLOCK;
+            case_begin(c, "k %zu, kind %zu", k, kind);
             const float *x = numbers(c, k, kind);
             int8_t *values = bytes(c, blocks * MG_BLOCK);
-            uint16_t *scales = bytes(c, blocks * ld * sizeof *scales);
-            c->k->quantize_blocks_q8(k, x, values, scales, ld);
-            mg_quantized w = {MG_Q8_BLOCK, ld, k, values, scales, NULL};
+            uint16_t *scales = bytes(c, blocks * MG_GROUP * sizeof *scales);
+            c->k->quantize_blocks_q8(k, x, values, scales);
+            mg_quantized w = {MG_Q8_BLOCK, 1, k, values, scales, NULL};
             for (size_t b = 0; b < blocks; b++) {
                 size_t n = k - b * MG_BLOCK < MG_BLOCK ? k - b * MG_BLOCK : MG_BLOCK;
-                expect_scale(c, b, half_value(scales[b * ld]),
+                expect_scale(c, b, half_value(scales[b * MG_GROUP]),
                              fabs(extreme(x + b * MG_BLOCK, n)) / 127);
                 expect_codes(c, &w, 0, b, x);
             }
@@ -162,9 +161,8 @@ static void compare_search(checker *c, const mg_quantized *plain, const mg_quant
 void check_quantize_blocks_q4(checker *c) {
     for (size_t i = 0; i < WIDTHS; i++)
         for (size_t kind = 0; kind < KINDS; kind++) {
-            size_t k = widths[i], ld = 1 + random_below(c, 3);
-            size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
-            case_begin(c, "k %zu, kind %zu, ld %zu", k, kind, ld);
+            size_t k = widths[i], blocks = mg_quantized_stride(k) / MG_BLOCK;
+            case_begin(c, "k %zu, kind %zu", k, kind);
             const float *x = numbers(c, k, kind);
             float *weights = random_below(c, 2) ? wide(c, k, 2) : NULL;
             for (size_t j = 0; weights && j < k; j++) weights[j] = fabsf(weights[j]);
@@ -173,15 +171,14 @@ void check_quantize_blocks_q4(checker *c) {
             mg_quantized w[2];
             for (int search = 0; search < 2; search++) {
                 values[search] = bytes(c, blocks * MG_BLOCK / 2);
-                scales[search] = bytes(c, blocks * ld * sizeof *scales[0]);
-                c->k->quantize_blocks_q4(k, x, weights, search, values[search], scales[search], ld);
-                w[search] =
-                    (mg_quantized){MG_Q4_BLOCK, ld, k, values[search], scales[search], NULL};
+                scales[search] = bytes(c, blocks * MG_GROUP * sizeof *scales[0]);
+                c->k->quantize_blocks_q4(k, x, weights, search, values[search], scales[search]);
+                w[search] = (mg_quantized){MG_Q4_BLOCK, 1, k, values[search], scales[search], NULL};
                 for (size_t b = 0; b < blocks; b++) expect_codes(c, &w[search], 0, b, x);
             }
             for (size_t b = 0; b < blocks; b++) {
                 size_t n = k - b * MG_BLOCK < MG_BLOCK ? k - b * MG_BLOCK : MG_BLOCK;
-                expect_scale(c, b, half_value(scales[0][b * ld]),
+                expect_scale(c, b, half_value(scales[0][b * MG_GROUP]),
                              extreme(x + b * MG_BLOCK, n) / -8);
             }
             compare_search(c, &w[0], &w[1], x, weights, kind == 0);

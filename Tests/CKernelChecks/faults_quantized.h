@@ -37,19 +37,19 @@ FAULTS(quantize_row_q8, (size_t k, const float *x, int8_t *values, int32_t *sums
 FAULTS(quantize_row_q8_offset,
        (size_t k, const float *x, int8_t *values, int32_t *sums, float *scale, float *offset),
        (k, x, values, sums, scale, offset), offset, 1)
-FAULTS(quantize_blocks_q8, (size_t k, const float *x, int8_t *values, uint16_t *scales, size_t ld),
-       (k, x, values, scales, ld), (uint32_t *)(void *)values, mg_quantized_stride(k) / 4)
+FAULTS(quantize_blocks_q8, (size_t k, const float *x, int8_t *values, uint16_t *scales),
+       (k, x, values, scales), (uint32_t *)(void *)values, mg_quantized_stride(k) / 4)
 FAULTS(quantize_blocks_q4,
        (size_t k, const float *x, const float *weights, int search, uint8_t *values,
-        uint16_t *scales, size_t ld),
-       (k, x, weights, search, values, scales, ld), (uint32_t *)(void *)values,
+        uint16_t *scales),
+       (k, x, weights, search, values, scales), (uint32_t *)(void *)values,
        mg_quantized_stride(k) / 8)
 FAULTS(dequantize_row, (const mg_quantized *w, size_t row, float *y), (w, row, y), y, w->k)
 
 /* A search that finds nothing, sums of blocks that belong to the next one, a row without offset. */
 static void idle_quantize_blocks_q4(size_t k, const float *x, const float *weights, int search,
-                                    uint8_t *values, uint16_t *scales, size_t ld) {
-    good()->quantize_blocks_q4(k, x, weights, search - search, values, scales, ld);
+                                    uint8_t *values, uint16_t *scales) {
+    good()->quantize_blocks_q4(k, x, weights, search - search, values, scales);
 }
 static void shifted_quantize_row_q8(size_t k, const float *x, int8_t *values, int32_t *sums,
                                     float *scale) {

@@ -48,9 +48,10 @@ mg_quantized random_quantized(checker *c, mg_quantization format, size_t n, size
         }
     mg_quantized w = {.format = format, .n = n, .k = k, .values = values};
     float *row = output(c, format == MG_Q8_ROW ? n : 0);
-    uint16_t *block = bytes(c, format == MG_Q8_ROW ? 0 : n * blocks * sizeof *block);
+    size_t scales = format == MG_Q8_ROW ? 0 : (n + 7) / 8 * 8 * blocks;
+    uint16_t *block = bytes(c, scales * sizeof *block);
     for (size_t i = 0; format == MG_Q8_ROW && i < n; i++) row[i] = row_scale(c, fill);
-    for (size_t i = 0; format != MG_Q8_ROW && i < n * blocks; i++) block[i] = block_scale(c, fill);
+    for (size_t i = 0; i < scales; i++) block[i] = block_scale(c, fill);
     w.scales = format == MG_Q8_ROW ? (const void *)row : block;
     return w;
 }
@@ -83,10 +84,11 @@ mg_quantized quantized_part(checker *c, const mg_quantized *w, size_t first, siz
     part.scales = (const float *)w->scales + first;
     if (w->format == MG_Q8_ROW) return part;
     size_t blocks = mg_quantized_stride(w->k) / MG_BLOCK;
-    uint16_t *scales = bytes(c, count * blocks * sizeof *scales);
+    uint16_t *scales = bytes(c, mg_quantized_scale_bytes(w->format, count, w->k));
     for (size_t b = 0; b < blocks; b++)
         for (size_t i = 0; i < count; i++)
-            scales[b * count + i] = ((const uint16_t *)w->scales)[b * w->n + first + i];
+            scales[mg_block_scale_index(w->k, i, b)] =
+                ((const uint16_t *)w->scales)[mg_block_scale_index(w->k, first + i, b)];
     part.scales = scales;
     return part;
 }
@@ -110,7 +112,9 @@ int quantized_value(const mg_quantized *w, size_t i, size_t j) {
 
 float quantized_scale(const mg_quantized *w, size_t i, size_t j) {
     if (w->format == MG_Q8_ROW) return ((const float *)w->scales)[i];
-    return half_value(((const uint16_t *)w->scales)[j / MG_BLOCK * w->n + i]);
+    /* By the words of mg_formats.h, not by its function: groups of eight rows, blocks, rows. */
+    size_t blocks = (w->k + 31) / 32, at = i / 8 * blocks * 8 + j / 32 * 8 + i % 8;
+    return half_value(((const uint16_t *)w->scales)[at]);
 }
 
 float rounded_fma(const checker *c, float a, float b, float v) {

@@ -25,8 +25,9 @@ typedef enum {
     MG_Q4_BLOCK  /* 4 bits, a scale per block */
 } mg_quantization;
 
-/* Elements that share a scale in the block formats, and what rows are padded to. */
-enum { MG_BLOCK = 32 };
+/* Elements that share a scale in the block formats, and what rows are padded to; and there, rows
+ * whose scales lie together. */
+enum { MG_BLOCK = 32, MG_GROUP = 8 };
 
 /* A matrix of weights (n, k): element (i, j) is scale * q. Any alignment but that of the scales'
  * type. */
@@ -37,8 +38,9 @@ typedef struct {
                            4 bits: uint8_t (n, stride / 2): a block is 16 bytes, byte j has element
                            j in its lower half and element 16 + j in its upper one; q = half - 8 */
     const void *scales; /* row: float (n).
-                           block: uint16_t (stride / MG_BLOCK, n), IEEE half precision: those of one
-                           block of consecutive rows are neighbours, kernels take eight rows */
+                           block: uint16_t (groups, stride / MG_BLOCK, MG_GROUP), IEEE half
+                           precision, zero for the rows that the last group lacks: kernels take the
+                           rows of a group together, and then both arrays are read in order */
     const float *sums; /* (n): the sum of each row's elements; or NULL, and rows of activations have
                           no offset */
 } mg_quantized;
@@ -63,7 +65,13 @@ static inline size_t mg_quantized_value_bytes(mg_quantization format, size_t n, 
 }
 static inline size_t mg_quantized_scale_bytes(mg_quantization format, size_t n, size_t k) {
     if (format == MG_Q8_ROW) return n * sizeof(float);
-    return n * (mg_quantized_stride(k) / MG_BLOCK) * sizeof(uint16_t);
+    size_t rows = (n + MG_GROUP - 1) / MG_GROUP * MG_GROUP;
+    return rows * (mg_quantized_stride(k) / MG_BLOCK) * sizeof(uint16_t);
+}
+
+/* Where the scale of row i and block b is in a block format; that of b + 1 is MG_GROUP further. */
+static inline size_t mg_block_scale_index(size_t k, size_t i, size_t b) {
+    return (i / MG_GROUP * (mg_quantized_stride(k) / MG_BLOCK) + b) * MG_GROUP + i % MG_GROUP;
 }
 
 /* Memory of mg_q8_rows: four planes, each on a boundary of 64 bytes if the first one is. */

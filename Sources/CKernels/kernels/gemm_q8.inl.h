@@ -176,6 +176,18 @@ MG_INLINE void q8_unpack(const mg_quantized *w, size_t row, size_t block, void *
     }
 }
 
+/* The scales of a block, from as many groups as the rows belong to. */
+MG_INLINE void q8_pack_scales(const mg_quantized *w, size_t first, size_t rows, size_t block,
+                              float *dst) {
+    const uint16_t *scales = w->scales;
+    memset(dst, 0, MG_NR * sizeof *dst);
+    for (size_t r = 0, count; r < rows; r += count) {
+        count = MG_GROUP - (first + r) % MG_GROUP;
+        if (count > rows - r) count = rows - r;
+        f32_from_f16(count, scales + mg_block_scale_index(w->k, first + r, block), dst + r);
+    }
+}
+
 /* One panel: blocks are unpacked a stretch at a time into a buffer and transposed from there. */
 MG_INLINE void q8_pack_panel(const mg_quantized *w, size_t first, size_t rows, float *dst) {
     float buffer[MG_NR * MG_STRETCH];
@@ -194,8 +206,7 @@ MG_INLINE void q8_pack_panel(const mg_quantized *w, size_t first, size_t rows, f
         size_t step = by_block ? 1 : count, depth = step * MG_Q8_DEPTH;
         for (size_t q = 0; q < count; q += step, dst += depth * MG_NR) {
             if (by_block) {
-                memset(dst, 0, MG_NR * sizeof *dst);
-                f32_from_f16(rows, (const uint16_t *)w->scales + (p + q) * w->n + first, dst);
+                q8_pack_scales(w, first, rows, p + q, dst);
                 dst += MG_NR;
             }
             pack_rows_f32(rows, depth, buffer + q * MG_Q8_DEPTH, MG_STRETCH, MG_NR, dst);

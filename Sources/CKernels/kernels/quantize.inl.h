@@ -29,7 +29,7 @@ MG_INLINE int32_t quantized_code(const mg_quantized *w, size_t i, size_t j) {
 }
 
 MG_INLINE float quantized_block_scale(const mg_quantized *w, size_t i, size_t block) {
-    return float_of_half(((const uint16_t *)w->scales)[block * w->n + i]);
+    return float_of_half(((const uint16_t *)w->scales)[mg_block_scale_index(w->k, i, block)]);
 }
 
 /* The largest magnitude; NaN where an element is not finite, because then x * 0 is NaN. */
@@ -116,14 +116,14 @@ MG_INLINE uint16_t scale_bits(float scale) {
     return half_of(low < -HALF_LARGEST ? -HALF_LARGEST : low);
 }
 
-static void quantize_blocks_q8(size_t k, const float *x, int8_t *values, uint16_t *scales,
-                               size_t ld) {
+static void quantize_blocks_q8(size_t k, const float *x, int8_t *values, uint16_t *scales) {
     for (size_t b = 0; b * MG_BLOCK < k; b++) {
         quantize_block block = block_of(k, x, b);
         float largest = finite_magnitude(MG_BLOCK, block.f);
-        scales[b * ld] = scale_bits(largest / 127.0f);
+        scales[b * MG_GROUP] = scale_bits(largest / 127.0f);
         if (largest == largest)
-            encode_block(&block, float_of_half(scales[b * ld]), -127, 127, values + b * MG_BLOCK);
+            encode_block(&block, float_of_half(scales[b * MG_GROUP]), -127, 127,
+                         values + b * MG_BLOCK);
         else
             memset(values + b * MG_BLOCK, 0, MG_BLOCK);
     }
@@ -180,7 +180,7 @@ MG_INLINE float search_scale(const quantize_block *x, const quantize_block *weig
 }
 
 static void quantize_blocks_q4(size_t k, const float *x, const float *weights, int search,
-                               uint8_t *values, uint16_t *scales, size_t ld) {
+                               uint8_t *values, uint16_t *scales) {
     enum { HALF = MG_BLOCK / 2 };
     quantize_block ones;
     for (size_t i = 0; i < MG_BLOCK; i++) ones.f[i] = 1.0f;
@@ -197,7 +197,7 @@ static void quantize_blocks_q4(size_t k, const float *x, const float *weights, i
             }
             encode_block(&block, float_of_half(scale), -8, 7, codes);
         }
-        scales[b * ld] = scale;
+        scales[b * MG_GROUP] = scale;
         for (size_t j = 0; j < HALF; j++)
             values[b * HALF + j] = (uint8_t)((codes[j] + 8) | (codes[HALF + j] + 8) << 4);
     }

@@ -129,6 +129,7 @@ MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) {
     return (v_q8x2){{vld1q_s8(p), vld1q_s8(p + 16), vld1q_s8(p + 32), vld1q_s8(p + 48)}};
 }
 MG_INLINE v_q32 v_q32_zero(void) { return vdupq_n_s32(0); }
+MG_INLINE v_q32 v_q32_add(v_q32 a, v_q32 b) { return vaddq_s32(a, b); }
 /* Pairs of products are at most 128 * 127 * 2, which 16 bits hold. */
 MG_INLINE v_q32 v_dot16(int8x16_t w, int8x16_t x, v_q32 sum) {
 #if defined(MG_DOT_PRODUCT)

@@ -127,6 +127,7 @@ MG_INLINE v_q8 v_q8_load(const int8_t *p) { return p; }
 MG_INLINE v_q4 v_q4_load(const uint8_t *p) { return p; }
 MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) { return p; }
 MG_INLINE v_q32 v_q32_zero(void) { return 0; }
+MG_INLINE v_q32 v_q32_add(v_q32 a, v_q32 b) { return a + b; }
 MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
     for (int i = 0; i < 32; i++) sum += w[i] * x[i];
     return sum;

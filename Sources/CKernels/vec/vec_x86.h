@@ -50,6 +50,7 @@ MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) {
                     _mm256_permute2x128_si256(first, second, 0x31)};
 }
 MG_INLINE v_q32 v_q32_zero(void) { return _mm256_setzero_si256(); }
+MG_INLINE v_q32 v_q32_add(v_q32 a, v_q32 b) { return _mm256_add_epi32(a, b); }
 /* Sums of the lanes of four vectors, in each half of the register by itself. */
 MG_INLINE __m256i v_sum_halves(const __m256i *s) {
     __m256i a =

@@ -33,9 +33,16 @@ public enum QuantizedFormat: String, Sendable, CaseIterable {
     QuantizedFormat.blockCount(columns) * (self == .int4 ? 16 : 32)
   }
 
+  /// The extents of all scales: rows, or groups of rows, blocks of a row and rows of a group.
+  func scaleShape(rows: Int, columns: Int) -> [Int] {
+    let group = Int(MG_GROUP)
+    return self == .int8
+      ? [rows] : [(rows + group - 1) / group, QuantizedFormat.blockCount(columns), group]
+  }
+
   /// Bytes of all scales.
   func scaleByteCount(rows: Int, columns: Int) -> Int {
-    self == .int8 ? 4 * rows : 2 * rows * QuantizedFormat.blockCount(columns)
+    scaleShape(rows: rows, columns: columns).reduce(self == .int8 ? 4 : 2, *)
   }
 
   /// Bytes of a matrix: values and scales.

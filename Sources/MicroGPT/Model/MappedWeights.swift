@@ -10,7 +10,9 @@ struct QuantizationHeader: Sendable, Equatable {
   var method: String
 
   static let key = "quantization"
-  static let version = 1
+  /// 2 groups the scales of blocks by eight rows; in 1, of November 2026, those of all rows stood
+  /// together, and of its files those without blocks are read.
+  static let version = 2
 
   var json: JSON {
     [
@@ -32,12 +34,15 @@ struct QuantizationHeader: Sendable, Equatable {
       .damagedMetadata(path: file.path, key: QuantizationHeader.key, fault: fault)
     }
     guard let version = json["version"]?.intValue else { throw damage("Found no version") }
-    guard version == QuantizationHeader.version else {
+    guard let name = json["format"]?.stringValue else { throw damage("Found no format") }
+    guard
+      version == QuantizationHeader.version
+        || version == 1 && name == QuantizedFormat.int8.rawValue
+    else {
       throw .unknownQuantization(
         path: file.path, found: "version \(version)",
         expected: "version \(QuantizationHeader.version)")
     }
-    guard let name = json["format"]?.stringValue else { throw damage("Found no format") }
     guard let format = QuantizedFormat(rawValue: name) else {
       throw .unknownQuantization(
         path: file.path, found: "format \"\(printable(name))\"",
@@ -64,13 +69,12 @@ struct QuantizedTensors {
 
   init(_ parameter: Parameter, _ format: QuantizedFormat) {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
-    let blocks = QuantizedFormat.blockCount(columns)
     values = TensorSpecification(
       name: parameter.name, dtype: format == .int4 ? .u8 : .i8,
       shape: [rows, format.rowByteCount(columns)])
     scales = TensorSpecification(
       name: "\(parameter.name).scale", dtype: format == .int8 ? .f32 : .f16,
-      shape: format == .int8 ? [rows] : [blocks, rows])
+      shape: format.scaleShape(rows: rows, columns: columns))
     sums =
       parameter.hasOneSidedInput
       ? TensorSpecification(name: "\(parameter.name).sum", shape: [rows]) : nil

@@ -232,19 +232,24 @@ import Testing
       return made.folder.failure { _ = try ModelFile(path: path, for: .inference) }
     }
     #expect(
-      try message("{\"version\":2,\"format\":\"int8\"}")
-        == "65 DIR/c is quantised in an unknown way. Found version 2, expected version 1. Quantise the "
+      try message("{\"version\":3,\"format\":\"int8\"}")
+        == "65 DIR/c is quantised in an unknown way. Found version 3, expected version 2. Quantise the "
         + "model again with this mgpt, or use a newer one.")
     #expect(
-      try message("{\"version\":1,\"format\":\"int3\"}")
+      try message("{\"version\":2,\"format\":\"int3\"}")
         == "65 DIR/c is quantised in an unknown way. Found format \"int3\", expected int8, int8-block, "
         + "int4. Quantise the model again with this mgpt, or use a newer one.")
     #expect(
-      try message("{\"version\":1,\"format\":\"int4\"}")
+      try message("{\"version\":2,\"format\":\"int4\"}")
         == "65 DIR/c does not fit the model. Found tensor blocks.0.attention.qkv.weight of shape "
         + "(36, 32), expected (36, 16). Check the model's configuration or name another "
         + "checkpoint.")
+    // The first version has scales of blocks in another order.
     #expect(try message("{\"version\":1,\"format\":\"int8\"}") == "no error")
+    #expect(
+      try message("{\"version\":1,\"format\":\"int4\"}")
+        == "65 DIR/c is quantised in an unknown way. Found version 1, expected version 2. Quantise the "
+        + "model again with this mgpt, or use a newer one.")
   }
 }
 
