@@ -25,8 +25,8 @@ MG_INLINE void fetch(const void *p, size_t bytes) {
 /* Elements from which rows of 8 bits are read one after the other, for one token: matrices that
  * come from memory; 0: never. One stream in order of addresses is what the prefetcher of the
  * hardware knows. Zen 5, k 1024, 200 MB: 35.2 instead of 30.0 GB/s on one thread, 39.1 instead
- * of 36.1 on two; from the caches it is 9 (k 768) to 40 % (k 128) slower, and few models with such
- * k fit. */
+ * of 36.1 on two, and 16 layers of width 1024 are decoded 1.13 and 1.06 times as fast. From the
+ * caches it is 9 (k 768) to 40 % (k 128) slower, but few models with such k fit there. */
 #ifndef MG_STREAM_FROM
 #define MG_STREAM_FROM 0
 #endif
