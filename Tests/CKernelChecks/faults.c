@@ -6,9 +6,12 @@ static const mg_kernels *good(void) { return mg_kernels_for(MG_ISA_SCALAR); }
 
 /* Wrong by about a thousandth: far beyond rounding, far below what one sees at a glance. */
 static float spoiled(float x) { return x + 1e-3f * (1.0f + fabsf(x)); }
-/* Numbers in 16 bits lose a bit of their exponent. */
+/* Numbers in 16 bits lose a bit of their exponent; of the codes in a word one is another. */
 #define SPOILED(x)                                                                                 \
-    _Generic((x), uint16_t : (uint16_t)((uint16_t)(x) ^ 0x400u), default : spoiled(x))
+    _Generic((x), uint16_t                                                                         \
+             : (uint16_t)((uint16_t)(x) ^ 0x400u), uint32_t                                        \
+             : (uint32_t)(x) ^ 0x400u, default                                                     \
+             : spoiled(x))
 
 /* wrong_: the last element is off by a thousandth. stray_: one element too many is written. `out`
  * (count) is what the kernel writes. */
