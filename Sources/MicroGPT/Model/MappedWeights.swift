@@ -63,8 +63,8 @@ struct QuantizationHeader: Sendable, Equatable {
 struct QuantizedTensors {
   let values: TensorSpecification
   let scales: TensorSpecification
-  /// The sum of each row, in a model that gives its input an offset; files made before November
-  /// 2026 lack it, and are used without.
+  /// The sum of each row, where its input has an offset; files of older programs lack it, and are
+  /// used without.
   let sums: TensorSpecification?
 
   init(_ parameter: Parameter, _ format: QuantizedFormat) {
