@@ -51,8 +51,8 @@ arm-report: ## cycles of the hot loops on a Raspberry Pi 5, computed: tools/benc
 	tools/arm_report.py
 
 sanitize: ## all tests with the address, undefined-behaviour and thread sanitizers
-	$(COMPILER)$(SANITIZE) --sanitize address --scratch-path .build/address
-	$(SANITIZE) -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined --scratch-path .build/undefined
+	$(COMPILER)$(SANITIZE) --sanitize address -Xcc -fsanitize=undefined \
+	  -Xcc -fsanitize-trap=undefined --scratch-path .build/address
 	$(SANITIZE) --sanitize thread --scratch-path .build/thread
 
 bench: build ## time of each kernel and its share of the machine's measured peak

@@ -13,6 +13,7 @@ enum {
      * there, so that waiting never costs more than twice what it must. */
     SPINS = 1500,
     SPINS_PER_LOOK = 64,  /* between two looks at the core (a microsecond) */
+    LINES_PER_SPIN = 4,   /* of each stretch that is expected */
     STACK_BYTES = 1 << 20 /* musl's default of 128 KiB is small for the tile buffers */
 };
 
@@ -21,12 +22,14 @@ typedef struct {
     size_t number;
     pthread_t thread;
     _Alignas(64) _Atomic int core; /* on which it was last seen running, or -1 */
+    _Alignas(64) mg_stretch expected[MG_STRETCHES];
 } worker;
 
 struct mg_pool {
     size_t workers;                           /* the caller included */
     worker *others;                           /* workers - 1 of them */
     _Atomic int core;                         /* of the caller */
+    mg_stretch expected[MG_STRETCHES];        /* by the caller */
     _Alignas(64) _Atomic uint64_t generation; /* a new number is a new job */
     mg_job job;                               /* in the same line: it moves to a worker once */
     void *argument;
@@ -43,6 +46,23 @@ static inline void relax(void) {
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory"); /* "yield" is a no-op on the Cortex-A76 */
 #endif
+}
+
+void mg_pool_expect(mg_pool *pool, size_t worker, const mg_stretch stretches[MG_STRETCHES]) {
+    if (!pool) return;
+    mg_stretch *expected = worker ? pool->others[worker - 1].expected : pool->expected;
+    for (size_t i = 0; i < MG_STRETCHES; i++) expected[i] = stretches[i];
+}
+
+/* Fetches the next lines into the second-level cache. */
+static inline void fetch_expected(mg_stretch expected[MG_STRETCHES]) {
+    for (size_t i = 0; i < MG_STRETCHES; i++) {
+        mg_stretch *stretch = &expected[i];
+        for (int line = 0; line < LINES_PER_SPIN && stretch->at < stretch->end; line++) {
+            __builtin_prefetch(stretch->at, 0, 2);
+            stretch->at += 64;
+        }
+    }
 }
 
 static int current_core(void) {
@@ -66,10 +86,11 @@ static bool is_here(_Atomic int *core) {
 }
 
 /* Returns the number of the job after `last`. */
-static uint64_t wait_for_job(mg_pool *pool, uint64_t last) {
+static uint64_t wait_for_job(mg_pool *pool, uint64_t last, mg_stretch *expected) {
     for (int i = 1; i <= SPINS; i++) {
         uint64_t now = atomic_load_explicit(&pool->generation, memory_order_acquire);
         if (now != last) return now;
+        fetch_expected(expected);
         if (i % SPINS_PER_LOOK == 0 && is_here(&pool->core))
             sched_yield();
         else
@@ -92,7 +113,7 @@ static void *work(void *argument) {
     mg_pool *pool = self->pool;
     uint64_t last = 0;
     for (;;) {
-        last = wait_for_job(pool, last);
+        last = wait_for_job(pool, last, self->expected);
         if (atomic_load_explicit(&pool->stopping, memory_order_relaxed)) return NULL;
         note_core(&self->core);
         pool->job(pool->argument, self->number, pool->workers);
@@ -154,6 +175,7 @@ size_t mg_pool_workers(const mg_pool *pool) { return pool ? pool->workers : 1; }
 static void wait_for_workers(mg_pool *pool) {
     for (int i = 1; atomic_load_explicit(&pool->pending, memory_order_acquire) > 0; i++) {
         bool yields = i > SPINS;
+        fetch_expected(pool->expected);
         if (i % SPINS_PER_LOOK == 0)
             for (size_t w = 0; w + 1 < pool->workers; w++) yields |= is_here(&pool->others[w].core);
         if (yields)

@@ -69,6 +69,7 @@ static void check_case(checker *c, mg_quantization format, size_t m, size_t n, s
     case_begin(c, "format %d, m %zu, n %zu, k %zu", (int)format, m, n, k);
     quantized_case q = make_case(c, format, m, n, k);
     float *found[3], *row = output(c, n);
+    if (random_below(c, 2)) q.x.w.next = &q.x.w;
     for (size_t w = 0; w < 3; w++) {
         found[w] = run(c, &q.x, worker_counts[w]);
         for (size_t i = 0; i < m; i++)
@@ -97,6 +98,8 @@ void check_op_quantized_matmul(checker *c) {
             check_case(c, format, 4 * mr + 3, 4 * nr + 1, 160); /* shared by workers */
             check_case(c, format, 9, 67, 3 * i);
         }
+        check_case(c, format, 1, 1100, 512); /* workers help each other */
+        check_case(c, format, 2, 9, 65536);  /* the same, a worker with one group and less */
         if (c->scale == MG_CHECK_QUICK) continue;
         check_case(c, format, mr + 3, 5 * nr, 1537);         /* several groups of columns */
         check_case(c, format, 2, 2 * c->k->nc + nr + 1, 40); /* the epilogue in pieces */

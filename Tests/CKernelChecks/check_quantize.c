@@ -114,7 +114,7 @@ void check_quantize_blocks_q8(checker *c) {
             int8_t *values = bytes(c, blocks * MG_BLOCK);
             uint16_t *scales = bytes(c, blocks * MG_GROUP * sizeof *scales);
             c->k->quantize_blocks_q8(k, x, values, scales);
-            mg_quantized w = {MG_Q8_BLOCK, 1, k, values, scales, NULL};
+            mg_quantized w = {MG_Q8_BLOCK, 1, k, values, scales, NULL, NULL};
             for (size_t b = 0; b < blocks; b++) {
                 size_t n = k - b * MG_BLOCK < MG_BLOCK ? k - b * MG_BLOCK : MG_BLOCK;
                 expect_scale(c, b, half_value(scales[b * MG_GROUP]),
@@ -173,7 +173,8 @@ void check_quantize_blocks_q4(checker *c) {
                 values[search] = bytes(c, blocks * MG_BLOCK / 2);
                 scales[search] = bytes(c, blocks * MG_GROUP * sizeof *scales[0]);
                 c->k->quantize_blocks_q4(k, x, weights, search, values[search], scales[search]);
-                w[search] = (mg_quantized){MG_Q4_BLOCK, 1, k, values[search], scales[search], NULL};
+                w[search] =
+                    (mg_quantized){MG_Q4_BLOCK, 1, k, values[search], scales[search], NULL, NULL};
                 for (size_t b = 0; b < blocks; b++) expect_codes(c, &w[search], 0, b, x);
             }
             for (size_t b = 0; b < blocks; b++) {

@@ -38,15 +38,22 @@ bin=$(tools/arm/swift.sh build --show-bin-path "${options[@]}")
 heading "the program for this machine"
 "${SWIFT:-swift}" build -c release --product mgpt ${SWIFT_FLAGS:-}
 
+# Seconds after which a suite is given up: it takes 480 on two cores of 2024 with nothing beside it.
+limit=${MGPT_TEST_LIMIT:-1800}
+
 # suite CORE OPTIONS...: all tests as this core; the log has each with its time.
 suite() {
-    local core=$1
+    local core=$1 code=0
     shift
     emulator "$folder/tests-$core" "$core" "$bin/mgptPackageTests.xctest"
     emulator "$folder/mgpt-$core" "$core" "$bin/mgpt"
     MGPT_EMULATED=1 MGPT_PROGRAM="$root/$folder/mgpt-$core" \
+        timeout --kill-after=10 "$limit" \
         "$folder/tests-$core" --testing-library swift-testing --no-parallel "$@" \
-        > "$folder/$core.log" 2>&1
+        > "$folder/$core.log" 2>&1 || code=$?
+    [ $code != 124 ] || echo "$core: given up after $limit s in:" \
+        "$(grep ' started\.' "$folder/$core.log" | tail -n 1)"
+    return $code
 }
 end_to_end() {
     tools/arm/end-to-end.sh "$folder/mgpt-$1" .build/release/mgpt > "$folder/$1-end-to-end.log" 2>&1

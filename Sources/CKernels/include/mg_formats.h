@@ -31,7 +31,7 @@ enum { MG_BLOCK = 32, MG_GROUP = 8 };
 
 /* A matrix of weights (n, k): element (i, j) is scale * q. Any alignment but that of the scales'
  * type. */
-typedef struct {
+typedef struct mg_quantized {
     mg_quantization format;
     size_t n, k;
     const void *values; /* 8 bits: int8_t (n, stride), -127 ... 127.
@@ -43,6 +43,8 @@ typedef struct {
                            rows of a group together, and then both arrays are read in order */
     const float *sums; /* (n): the sum of each row's elements; or NULL, and rows of activations have
                           no offset */
+    const struct mg_quantized *next; /* the one that is most likely read after it, or NULL: the
+                                        beginning is fetched while workers wait for each other */
 } mg_quantized;
 
 /* Activations: each row (token) with one scale. */

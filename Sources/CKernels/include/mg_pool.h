@@ -25,6 +25,17 @@ size_t mg_pool_workers(const mg_pool *pool);
 /* Runs the job on all workers and returns when every part is done. Not reentrant. */
 void mg_pool_run(mg_pool *pool, mg_job job, void *argument);
 
+/* A stretch of memory. */
+typedef struct {
+    const char *at, *end;
+} mg_stretch;
+
+/* What worker `worker` will read first in a later job: it is fetched into the worker's cache while
+ * it waits, and what was said before is dropped. Said by the worker itself, within a job. The
+ * memory may be gone by then: it is never read. NULL for the pool is allowed. */
+enum { MG_STRETCHES = 2 };
+void mg_pool_expect(mg_pool *pool, size_t worker, const mg_stretch stretches[MG_STRETCHES]);
+
 /* The half-open range of worker `worker` in 0 ... count, in whole multiples of `grain`: static, so
  * that the same worker meets the same memory in every step. */
 typedef struct {

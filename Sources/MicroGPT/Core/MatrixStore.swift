@@ -26,7 +26,9 @@ final class MatrixStore: @unchecked Sendable {
   private let owner: any Sendable
 
   /// `owner` is kept alive as long as the store: the pointers lead into it.
-  init(_ matrices: [WeightMatrix], owner: any Sendable) {
+  ///
+  /// `order` has the slots of quantised matrices as a token meets them; the first follows the last.
+  init(_ matrices: [WeightMatrix], order: [Int], owner: any Sendable) {
     self.matrices = matrices
     self.owner = owner
     descriptions = .allocate(capacity: max(matrices.count, 1))
@@ -36,7 +38,11 @@ final class MatrixStore: @unchecked Sendable {
       (descriptions + slot).initialize(
         to: mg_quantized(
           format: format.kernel, n: matrix.rows, k: matrix.columns, values: matrix.values,
-          scales: matrix.scales, sums: matrix.sums?.assumingMemoryBound(to: Float.self)))
+          scales: matrix.scales, sums: matrix.sums?.assumingMemoryBound(to: Float.self),
+          next: nil))
+    }
+    for (slot, next) in zip(order, order.dropFirst() + order.prefix(1)) {
+      descriptions[slot].next = UnsafePointer(descriptions + next)
     }
   }
 

@@ -137,8 +137,10 @@ struct MappedWeights {
   /// *Throws* if a tensor is missing, or of another type or shape.
   func matrices(of table: ParameterTable) throws(CheckpointError) -> MatrixStore {
     var matrices: [WeightMatrix] = []
+    var order: [Int] = []
     for parameter in table.parameters {
-      guard case .matrix(_, let type) = parameter.place else { continue }
+      guard case .matrix(let slot, let type) = parameter.place else { continue }
+      if case .quantized = type, !parameter.stackedRows.isEmpty { order.append(slot) }
       var (values, scales): (UnsafeRawPointer, UnsafeRawPointer?)
       var sums: UnsafeRawPointer?
       if case .quantized(let format) = type {
@@ -157,6 +159,9 @@ struct MappedWeights {
           elementType: type, rows: parameter.shape[0], columns: parameter.shape[1],
           values: values, scales: scales, sums: sums))
     }
-    return MatrixStore(matrices, owner: file)
+    // A token meets the blocks' matrices as the table has them, then the head.
+    let head = table["head.weight"] ?? table["embedding.token.weight"]
+    if case .matrix(let slot, .quantized) = head?.place { order.append(slot) }
+    return MatrixStore(matrices, order: order, owner: file)
   }
 }

@@ -175,7 +175,7 @@ public struct Quantizer {
     }
     var description = mg_quantized(
       format: format.kernel, n: matrix.rows, k: matrix.columns, values: matrix.values,
-      scales: matrix.scales, sums: nil)
+      scales: matrix.scales, sums: nil, next: nil)
     mg_dequantize_matrix(compute.context, &description, base)
   }
 
@@ -226,7 +226,7 @@ private struct QuantizedMatrix {
   private var description: mg_quantized {
     mg_quantized(
       format: format.kernel, n: shape[0], k: shape[1], values: values.base, scales: scales.base,
-      sums: nil)
+      sums: nil, next: nil)
   }
 
   /// The sum of each row of the quantised weights.
