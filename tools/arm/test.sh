@@ -38,21 +38,25 @@ bin=$(tools/arm/swift.sh build --show-bin-path "${options[@]}")
 heading "the program for this machine"
 "${SWIFT:-swift}" build -c release --product mgpt ${SWIFT_FLAGS:-}
 
-# Seconds after which a suite is given up: it takes 480 on two cores of 2024 with nothing beside it.
-limit=${MGPT_TEST_LIMIT:-1800}
-
-# suite CORE OPTIONS...: all tests as this core; the log has each with its time.
+# suite CORE OPTIONS...: all tests as this core; the log has each with its time. A run that hangs is
+# given up and tried once more, and the output names the test it hung in: in one of about forty runs
+# of CI it did, for a reason that was not found; outside of the emulator it was never seen.
+limit=${MGPT_TEST_LIMIT:-1200}  # seconds; 480 on two cores of 2024 with nothing beside it
 suite() {
-    local core=$1 code=0
+    local core=$1 code try log=$folder/$1.log
     shift
     emulator "$folder/tests-$core" "$core" "$bin/mgptPackageTests.xctest"
     emulator "$folder/mgpt-$core" "$core" "$bin/mgpt"
-    MGPT_EMULATED=1 MGPT_PROGRAM="$root/$folder/mgpt-$core" \
-        timeout --kill-after=10 "$limit" \
-        "$folder/tests-$core" --testing-library swift-testing --no-parallel "$@" \
-        > "$folder/$core.log" 2>&1 || code=$?
-    [ $code != 124 ] || echo "$core: given up after $limit s in:" \
-        "$(grep ' started\.' "$folder/$core.log" | tail -n 1)"
+    for try in first second; do
+        code=0
+        MGPT_EMULATED=1 MGPT_PROGRAM="$root/$folder/mgpt-$core" \
+            timeout --kill-after=10 "$limit" \
+            "$folder/tests-$core" --testing-library swift-testing --no-parallel "$@" \
+            > "$log" 2>&1 || code=$?
+        [ $code = 124 ] || [ $code = 137 ] || break
+        echo "$core: the $try run was given up after $limit s in:" \
+            "$(grep ' started\.' "$log" | tail -n 1)"
+    done
     return $code
 }
 end_to_end() {

@@ -54,14 +54,26 @@ final class TemporaryFolder {
   }
 }
 
-/// Runs a command; returns its exit status, -1 if it can't be started.
+/// Runs a command without its output; returns its exit status, -1 if it can't be started.
+///
+/// Foundation's `Process` waits on a thread of its own, which is one more thing that may hang.
 func run(_ command: String, _ arguments: String...) -> Int32 {
-  let process = Process()
-  process.executableURL = URL(fileURLWithPath: command)
-  process.arguments = arguments
-  process.standardOutput = FileHandle.nullDevice
-  process.standardError = FileHandle.nullDevice
-  guard (try? process.run()) != nil else { return -1 }
-  process.waitUntilExit()
-  return process.terminationStatus
+  #if canImport(Darwin)
+    var actions: posix_spawn_file_actions_t?
+  #else
+    var actions = posix_spawn_file_actions_t()
+  #endif
+  posix_spawn_file_actions_init(&actions)
+  defer { posix_spawn_file_actions_destroy(&actions) }
+  for stream in [STDOUT_FILENO, STDERR_FILENO] {
+    posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_WRONLY, 0)
+  }
+  var argv = ([command] + arguments).map { strdup($0) } + [nil]
+  defer { for text in argv { free(text) } }
+  var environment: [UnsafeMutablePointer<CChar>?] = [nil]
+  var process: pid_t = 0
+  guard posix_spawn(&process, command, &actions, nil, &argv, &environment) == 0 else { return -1 }
+  var status: Int32 = 0
+  while waitpid(process, &status, 0) < 0 { if errno != EINTR { return -1 } }
+  return status & 0x7F == 0 ? status >> 8 & 0xFF : -1
 }
