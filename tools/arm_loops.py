@@ -150,7 +150,11 @@ def hot_loop(instructions, kinds, level=0):
         ways = [instructions_of(way) for way in ways_round(head, body, successors)]
         return max(ways, key=lambda path: (count(path, kinds), -len(path)), default=[])
 
-    head, body = max(inner, key=lambda loop: count(best(*loop), kinds))
+    def rank(loop):
+        way = best(*loop)
+        return count(way, kinds), -len(way)
+
+    head, body = max(inner, key=rank)
     if not count(best(head, body), kinds):
         return None
     if level == 0:

@@ -15,7 +15,7 @@ static mg_kv_cache cache_make(checker *c, mg_type type, size_t capacity, size_t 
 
 /* Where element i of a key or value lies, by the picture at mg_kv_cache. */
 static size_t key_at(const mg_kv_cache *c, size_t head, size_t slot, size_t i) {
-    return ((head * (c->slots / 64) + slot / 64) * c->head_width + i) * 64 + slot % 64;
+    return ((head * (c->slots / 16) + slot / 16) * c->head_width + i) * 16 + slot % 16;
 }
 static size_t value_at(const mg_kv_cache *c, size_t head, size_t slot, size_t i) {
     return (head * c->slots + slot) * c->head_width + i;

@@ -61,6 +61,9 @@ enum { MG_QUERY_BLOCK = 64 };
 /* Keys that attention takes together: their scores have one maximum and one sum. */
 enum { MG_KEY_BLOCK = 64 };
 
+/* Keys that lie side by side in a cache. */
+enum { MG_KEY_LANES = 16 };
+
 /* One head of attention over one sequence. Query i stands at position `position + i` of the keys
  * and sees keys 0 ... min(key_count, position + i + 1) - 1.
  *
@@ -101,7 +104,7 @@ typedef struct {
 /* Keys and values of one layer of one sequence. A token has a slot, position mod capacity: past the
  * capacity the newest overwrites the oldest. `slots` is the capacity rounded up to whole blocks.
  *
- *     keys    [G][slots / 64][D][64]    transposed by blocks: lanes are keys, and one query streams
+ *     keys    [G][slots / 16][D][16]    transposed by groups: lanes are keys, and one query streams
  *     values  [G][slots][D]             through memory
  *
  * In MG_Q8 a head vector has one scale, fp16: x = (float)q * scale, q in -127 ... 127. A vector
@@ -127,6 +130,12 @@ typedef struct {
 
 static inline size_t mg_query_scratch(size_t slots, size_t group) {
     return group * slots + (slots / MG_KEY_BLOCK + 15) / 16 * 16;
+}
+
+/* Where element i of the key in a slot is. */
+static inline size_t mg_key_index(const mg_kv_cache *c, size_t kv_head, size_t slot, size_t i) {
+    size_t group = (kv_head * c->slots + slot) / MG_KEY_LANES;
+    return (group * c->head_width + i) * MG_KEY_LANES + slot % MG_KEY_LANES;
 }
 
 /* Bytes of a cache, exactly; a multiple of 64. */

@@ -40,11 +40,6 @@ MG_INLINE void cache_scales(const uint16_t *scales, float *wide) {
     for (size_t i = 0; i < MG_BK; i += VN) v_store(wide + i, v_load_f16(scales + i));
 }
 
-/* The first element of a block of keys, which has 64 D of them. */
-MG_INLINE size_t cache_block(const mg_kv_cache *c, size_t kv_head, size_t slot) {
-    return (kv_head * c->slots + slot / MG_BK * MG_BK) * c->head_width;
-}
-
 /* ---- Storing and loading --------------------------------------------------------------------- */
 
 /* The scale of a head vector, as it will be read; see mg_kv_cache. */
@@ -78,9 +73,9 @@ static void cache_quantize(size_t d, const float *x, uint16_t *stored, int8_t *q
 static void kv_store(const mg_kv_cache *c, size_t kv_head, size_t slot, const float *k,
                      const float *v) {
     size_t d = c->head_width, row = kv_head * c->slots + slot;
-    size_t column = cache_block(c, kv_head, slot) + slot % MG_BK;
+    size_t column = mg_key_index(c, kv_head, slot, 0);
     if (c->type == MG_Q8) {
-        cache_quantize(d, k, c->key_scales + row, (int8_t *)c->keys + column, MG_BK);
+        cache_quantize(d, k, c->key_scales + row, (int8_t *)c->keys + column, MG_KEY_LANES);
         cache_quantize(d, v, c->value_scales + row, (int8_t *)c->values + row * d, 1);
     } else if (c->type == MG_F16) {
         uint16_t lanes[VN], *keys = (uint16_t *)c->keys + column;
@@ -90,24 +85,24 @@ static void kv_store(const mg_kv_cache *c, size_t kv_head, size_t slot, const fl
         for (size_t i = 0; i < d; i += VN) {
             size_t m = d - i < VN ? d - i : VN;
             v_store_f16(lanes, v_part(k + i, m, v_zero()));
-            for (size_t j = 0; j < m; j++) keys[(i + j) * MG_BK] = lanes[j];
+            for (size_t j = 0; j < m; j++) keys[(i + j) * MG_KEY_LANES] = lanes[j];
         }
     } else {
         float *keys = (float *)c->keys + column;
-        for (size_t i = 0; i < d; i++) keys[i * MG_BK] = k[i];
+        for (size_t i = 0; i < d; i++) keys[i * MG_KEY_LANES] = k[i];
         attention_narrow(1, d, v, d, (float *)c->values + row * d, d);
     }
 }
 
-/* `rows` rows of a block, lanes keys, to (64, D). */
+/* `count` keys of a block to (64, D). */
 MG_INLINE void cache_widen_keys(mg_type type, const mg_kv_cache *c, size_t kv_head, size_t slot,
                                 size_t count, float *k, float *space) {
-    size_t d = c->head_width, at = cache_block(c, kv_head, slot);
+    size_t d = c->head_width;
     float scales[MG_BK];
     if (type == MG_Q8) cache_scales(c->key_scales + kv_head * c->slots + slot, scales);
     for (size_t p = 0; p < d; p++)
         for (size_t x = 0; x < MG_BK; x += VN) {
-            v_f32 a = cache_part(type, c->keys, at + p * MG_BK + x);
+            v_f32 a = cache_part(type, c->keys, mg_key_index(c, kv_head, slot + x, p));
             if (type == MG_Q8) a = v_mul(a, v_load(scales + x));
             v_store(space + p * MG_BK + x, a);
         }
@@ -150,30 +145,46 @@ static void kv_load(const mg_kv_cache *c, size_t kv_head, size_t count, float *k
 
 /* ---- One query ------------------------------------------------------------------------------- */
 
-/* The scores of a block, of which `width` keys count, for all query heads; `ld` between them. */
+/* The scores of so many vectors of keys, a constant; `at` is the first key's first element. */
+MG_INLINE void query_chains(mg_type type, size_t vectors, const mg_kv_cache *c, size_t at,
+                            const float *q, const float *scales, float *scores) {
+    size_t d = c->head_width;
+    v_f32 sum[MG_SCORE_VECTORS];
+    MG_UNROLL
+    for (size_t i = 0; i < vectors; i++) sum[i] = v_zero();
+    for (size_t p = 0; p < d; p++) {
+        v_f32 qp = v_set1(q[p]);
+        MG_UNROLL
+        for (size_t i = 0; i < vectors; i++) {
+            size_t lane = i * VN, group = lane / MG_KEY_LANES * d + p;
+            v_f32 k = cache_part(type, c->keys, at + group * MG_KEY_LANES + lane % MG_KEY_LANES);
+            if (type == MG_Q8) k = v_mul(k, v_load(scales + lane));
+            sum[i] = v_fma(k, qp, sum[i]);
+        }
+    }
+    MG_UNROLL
+    for (size_t i = 0; i < vectors; i++) v_store(scores + i * VN, sum[i]);
+}
+
+/* The scores of a block, of which `width` keys count, for all query heads; `ld` between them. What
+ * lies beyond the last group that counts is not read: it would come from memory. */
 MG_INLINE void query_scores(mg_type type, const mg_attention_query *query, size_t slot,
                             size_t width, float *scores, size_t ld) {
+    enum { MOST = MG_SCORE_VECTORS, GROUP = MG_KEY_LANES / VN, FEW = GROUP < MOST ? GROUP : MOST };
     const mg_kv_cache *c = query->cache;
-    size_t d = c->head_width, block = cache_block(c, query->kv_head, slot);
     float scales[MG_BK];
     if (type == MG_Q8) cache_scales(c->key_scales + query->kv_head * c->slots + slot, scales);
     for (size_t h = 0; h < query->group; h++, scores += ld) {
-        const float *q = query->q + h * d;
-        for (size_t x = 0; x < width; x += MG_SCORE_VECTORS * VN) {
-            v_f32 sum[MG_SCORE_VECTORS];
-            MG_UNROLL
-            for (size_t i = 0; i < MG_SCORE_VECTORS; i++) sum[i] = v_zero();
-            for (size_t p = 0; p < d; p++) {
-                v_f32 qp = v_set1(q[p]);
-                MG_UNROLL
-                for (size_t i = 0; i < MG_SCORE_VECTORS; i++) {
-                    v_f32 k = cache_part(type, c->keys, block + p * MG_BK + x + i * VN);
-                    if (type == MG_Q8) k = v_mul(k, v_load(scales + x + i * VN));
-                    sum[i] = v_fma(k, qp, sum[i]);
-                }
+        const float *q = query->q + h * c->head_width;
+        for (size_t x = 0; x < width;) {
+            size_t at = mg_key_index(c, query->kv_head, slot + x, 0);
+            if (width - x > MOST / 2 * VN) {
+                query_chains(type, MOST, c, at, q, scales + x, scores + x);
+                x += MOST * VN;
+            } else {
+                query_chains(type, FEW, c, at, q, scales + x, scores + x);
+                x += FEW * VN;
             }
-            MG_UNROLL
-            for (size_t i = 0; i < MG_SCORE_VECTORS; i++) v_store(scores + x + i * VN, sum[i]);
         }
     }
 }
