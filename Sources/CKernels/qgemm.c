@@ -70,7 +70,26 @@ static void add_offsets(const mg_kernels *f, const mg_quantized_product *x, size
         f->axpy_f32(n, x->a.offsets[i], x->w.sums + column, x->c + i * x->ldc + column);
 }
 
+/* Where rows r of w are. */
+static void stretches_of(const mg_quantized *w, mg_range r, mg_stretch stretches[MG_STRETCHES]) {
+    const char *values = w->values, *scales = w->scales;
+    stretches[0] = (mg_stretch){values + mg_quantized_value_bytes(w->format, r.first, w->k),
+                                values + mg_quantized_value_bytes(w->format, r.end, w->k)};
+    stretches[1] = (mg_stretch){scales + mg_quantized_scale_bytes(w->format, r.first, w->k),
+                                scales + mg_quantized_scale_bytes(w->format, r.end, w->k)};
+}
+
 /* ---- Panels ---------------------------------------------------------------------------------- */
+
+/* Asks memory for part `part` of `parts` of the weights that are packed next. */
+static void fetch_part(const mg_stretch ahead[MG_STRETCHES], size_t part, size_t parts) {
+    for (size_t i = 0; i < MG_STRETCHES; i++) {
+        size_t lines = ((size_t)(ahead[i].end - ahead[i].at) + 63) / 64;
+        size_t last = lines * (part + 1) / parts;
+        for (size_t line = lines * part / parts; line < last; line++)
+            __builtin_prefetch(ahead[i].at + 64 * line, 0, 2);
+    }
+}
 
 static void pack_worker(void *argument, size_t worker, size_t workers) {
     const q8_job *job = argument;
@@ -81,16 +100,18 @@ static void pack_worker(void *argument, size_t worker, size_t workers) {
     f->pack_q8_rows(&x->a, r.first, r.end - r.first, by_block(x), to);
 }
 
-/* Columns of c from one group of packed weights. */
+/* Columns of c from one group of packed weights; meanwhile the next ones are fetched. */
 static void multiply_group(const q8_job *job, mg_range rows, mg_range columns, const float *panels,
-                           float *space) {
+                           const mg_stretch ahead[MG_STRETCHES], float *space) {
     const mg_quantized_product *x = job->product;
     const mg_kernels *f = job->context->kernels;
     const mg_product finish = epilogue(x);
     const float *bias = x->bias ? x->bias + columns.first : NULL;
     size_t words = mg_q8_words(x->w.k, by_block(x)), n = columns.end - columns.first;
-    for (size_t i = rows.first; i < rows.end; i += f->mr) {
+    size_t parts = (rows.end - rows.first + f->mr - 1) / f->mr;
+    for (size_t i = rows.first, part = 0; i < rows.end; i += f->mr, part++) {
         size_t m = mg_min(f->mr, rows.end - i);
+        fetch_part(ahead, part, parts);
         float *to = x->c + i * x->ldc + columns.first;
         (by_block(x) ? f->gemm_block_q8b
                      : f->gemm_block_q8)(m, n, x->w.k, job->context->shared + i * words, panels,
@@ -113,10 +134,16 @@ static void multiply_worker(void *argument, size_t worker, size_t workers) {
     float *panels = context->scratch + worker * context->scratch_per_worker;
     float *space = panels + group * mg_q8_words(x->w.k, by_block(x));
     if (rows.first == rows.end) return;
-    for (size_t j = columns.first; j < columns.end; j += group) {
-        mg_range part = {j, mg_min(j + group, columns.end)};
-        f->pack_quantized(&x->w, j, part.end - j, panels);
-        multiply_group(job, rows, part, panels, space);
+    mg_range part = {columns.first, mg_min(columns.first + group, columns.end)};
+    mg_stretch ahead[MG_STRETCHES];
+    stretches_of(&x->w, part, ahead);
+    fetch_part(ahead, 0, 1);
+    while (part.first < part.end) {
+        mg_range next = {part.end, mg_min(part.end + group, columns.end)};
+        f->pack_quantized(&x->w, part.first, part.end - part.first, panels);
+        stretches_of(&x->w, next, ahead);
+        multiply_group(job, rows, part, panels, ahead, space);
+        part = next;
     }
 }
 
@@ -184,13 +211,8 @@ static void expect_next(const dot_job *job, size_t worker, size_t workers) {
     mg_range r = mg_share(w->n, MG_GROUP, worker, workers);
     size_t rows = EXPECTED_BYTES / (mg_quantized_value_bytes(w->format, 1, w->k) + 1) + 1;
     if (r.end - r.first > rows) r.end = r.first + rows;
-    const char *values = w->values, *scales = w->scales;
-    mg_stretch stretches[MG_STRETCHES] = {
-        {values + mg_quantized_value_bytes(w->format, r.first, w->k),
-         values + mg_quantized_value_bytes(w->format, r.end, w->k)},
-        {scales + mg_quantized_scale_bytes(w->format, r.first, w->k),
-         scales + mg_quantized_scale_bytes(w->format, r.end, w->k)},
-    };
+    mg_stretch stretches[MG_STRETCHES];
+    stretches_of(w, r, stretches);
     mg_pool_expect(job->context->pool, worker, stretches);
 }
 

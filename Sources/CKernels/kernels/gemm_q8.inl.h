@@ -160,19 +160,21 @@ static void pack_q8_rows(const mg_q8_rows *x, size_t first, size_t count, int by
     }
 }
 
-/* A block of int8 of one row as the panel has it. */
-MG_INLINE void q8_unpack(const mg_quantized *w, size_t row, size_t block, void *words) {
+/* Blocks of one row as the panel has them. */
+MG_INLINE void q8_unpack(const mg_quantized *w, size_t row, size_t block, size_t count,
+                         void *words) {
     size_t at = row * (mg_quantized_stride(w->k) / MG_BLOCK) + block;
     uint8_t *to = words;
     if (w->format == MG_Q4_BLOCK) {
         const uint8_t *from = (const uint8_t *)w->values + at * (MG_BLOCK / 2);
-        for (size_t j = 0; j < MG_BLOCK / 2; j++) {
-            to[j] = (uint8_t)((from[j] & 15) + MG_Q8_BIAS - 8);
-            to[MG_BLOCK / 2 + j] = (uint8_t)((from[j] >> 4) + MG_Q8_BIAS - 8);
-        }
+        for (size_t b = 0; b < count; b++, from += MG_BLOCK / 2, to += MG_BLOCK)
+            for (size_t j = 0; j < MG_BLOCK / 2; j++) {
+                to[j] = (uint8_t)((from[j] & 15) + MG_Q8_BIAS - 8);
+                to[MG_BLOCK / 2 + j] = (uint8_t)((from[j] >> 4) + MG_Q8_BIAS - 8);
+            }
     } else {
         const uint8_t *from = (const uint8_t *)w->values + at * MG_BLOCK;
-        for (size_t j = 0; j < MG_BLOCK; j++) to[j] = (uint8_t)(from[j] + MG_Q8_BIAS);
+        for (size_t j = 0; j < count * MG_BLOCK; j++) to[j] = (uint8_t)(from[j] + MG_Q8_BIAS);
     }
 }
 
@@ -188,6 +190,18 @@ MG_INLINE void q8_pack_scales(const mg_quantized *w, size_t first, size_t rows, 
     }
 }
 
+/* Fetches of the next panel as much as `count` blocks of this one's rows are, but in order of
+ * addresses, as memory likes it. Zen 5, prompts of 512 tokens of GPT-2 in 8 bits: 0.87 of the time
+ * together with fetch_part in qgemm.c, 0.93 with that alone; fetching the next blocks of the same
+ * rows instead, 0.92. */
+MG_INLINE void q8_fetch_next(const mg_quantized *w, size_t first, size_t block, size_t count) {
+    size_t bytes = w->format == MG_Q4_BLOCK ? MG_BLOCK / 2 : MG_BLOCK;
+    size_t blocks = mg_quantized_stride(w->k) / MG_BLOCK;
+    const char *next = w->values;
+    next += ((first + MG_NR) * blocks + MG_NR * block) * bytes;
+    for (size_t i = 0; i < MG_NR * count * bytes; i += 64) __builtin_prefetch(next + i, 0, 2);
+}
+
 /* One panel: blocks are unpacked a stretch at a time into a buffer and transposed from there. */
 MG_INLINE void q8_pack_panel(const mg_quantized *w, size_t first, size_t rows, float *dst) {
     float buffer[MG_NR * MG_STRETCH];
@@ -200,9 +214,9 @@ MG_INLINE void q8_pack_panel(const mg_quantized *w, size_t first, size_t rows, f
     }
     for (size_t p = 0; p < blocks; p += most) {
         size_t count = blocks - p < most ? blocks - p : most;
+        q8_fetch_next(w, first, p, count);
         for (size_t r = 0; r < rows; r++)
-            for (size_t q = 0; q < count; q++)
-                q8_unpack(w, first + r, p + q, buffer + r * MG_STRETCH + q * MG_Q8_DEPTH);
+            q8_unpack(w, first + r, p, count, buffer + r * MG_STRETCH);
         size_t step = by_block ? 1 : count, depth = step * MG_Q8_DEPTH;
         for (size_t q = 0; q < count; q += step, dst += depth * MG_NR) {
             if (by_block) {
