@@ -11,18 +11,20 @@ typedef void gemv_function(const mg_q8_rows *a, const mg_quantized *w, size_t fi
 /* Random rows, quantised by the kernels. */
 static mg_quantized quantized(bench *b, mg_quantization format, size_t n, size_t k) {
     const mg_kernels *f = b->kernels;
-    size_t bytes = mg_quantized_value_bytes(format, 1, k);
-    char *values = bench_block(b, n * bytes);
+    char *values = bench_block(b, mg_quantized_value_bytes(format, n, k));
     float *scales = bench_block(b, mg_quantized_scale_bytes(format, n, k)),
-          *x = bench_scratch(b, k);
+          *x = bench_scratch(b, k), *space = bench_scratch(b, k);
     uint16_t *halves = (uint16_t *)(void *)scales;
     for (size_t i = 0; bench_ready(b) && i < n; i++) {
-        void *row = values + i * bytes;
         x[i % k] = -x[i % k];
-        size_t at = mg_block_scale_index(k, i, 0);
-        if (format == MG_Q8_ROW)
-            f->quantize_row_q8(k, x, row, NULL, scales + i);
-        else if (format == MG_Q8_BLOCK)
+        size_t at = mg_block_index(k, i, 0);
+        void *row = values + at * mg_block_bytes(format);
+        if (format == MG_Q8_ROW) {
+            f->quantize_row_q8(k, x, (int8_t *)(void *)space, NULL, scales + i);
+            for (size_t j = 0; j < k / MG_BLOCK; j++)
+                memcpy((char *)row + j * MG_GROUP * MG_BLOCK, (char *)space + j * MG_BLOCK,
+                       MG_BLOCK);
+        } else if (format == MG_Q8_BLOCK)
             f->quantize_blocks_q8(k, x, row, halves + at);
         else
             f->quantize_blocks_q4(k, x, NULL, 0, row, halves + at);
@@ -86,29 +88,33 @@ void bench_quantize_row_q8_offset(bench *b) {
     bench_consume(b, 1, scale);
 }
 
-/* As quantize_row_q8, and 2 comparisons. */
+/* A group of rows; as quantize_row_q8, and 2 comparisons. */
 void bench_quantize_blocks_q8(bench *b) {
-    SHAPES({768}, {TOKENS * 512});
-    size_t k = size[0];
-    float *x = bench_floats(b, k), *scales = bench_floats(b, k / 64 * MG_GROUP);
-    int8_t *values = bench_block(b, k);
-    bench_describe(b, 7.0 * (double)k, 5.0625 * (double)k, "k=%zu", k);
+    SHAPES({768}, {TOKENS * 64});
+    size_t k = size[0], n = MG_GROUP * k;
+    float *x = bench_floats(b, n), *scales = bench_floats(b, n / 64);
+    int8_t *values = bench_block(b, n);
+    bench_describe(b, 7.0 * (double)n, 5.0625 * (double)n, "rows=%d k=%zu", MG_GROUP, k);
     while (bench_continue(b))
-        b->kernels->quantize_blocks_q8(k, x, values, (uint16_t *)(void *)scales);
-    bench_consume(b, k / 64 * MG_GROUP, scales);
+        for (size_t r = 0; r < MG_GROUP; r++)
+            b->kernels->quantize_blocks_q8(k, x + r * k, values + r * MG_BLOCK,
+                                           (uint16_t *)(void *)scales + r);
+    bench_consume(b, n / 64, scales);
 }
 
 /* With the search: 34 + 2 times 1 product, 2 comparisons, 1 rounding, 4 multiply-adds, 2 products.
  */
 void bench_quantize_blocks_q4(bench *b) {
-    SHAPES({768}, {TOKENS * 64});
-    size_t k = size[0];
-    float *x = bench_floats(b, k), *scales = bench_floats(b, k / 64 * MG_GROUP);
-    uint8_t *values = bench_block(b, k / 2);
-    bench_describe(b, 36 * 14.0 * (double)k, 4.5625 * (double)k, "k=%zu", k);
+    SHAPES({768}, {TOKENS * 8});
+    size_t k = size[0], n = MG_GROUP * k;
+    float *x = bench_floats(b, n), *scales = bench_floats(b, n / 64);
+    uint8_t *values = bench_block(b, n / 2);
+    bench_describe(b, 36 * 14.0 * (double)n, 4.5625 * (double)n, "rows=%d k=%zu", MG_GROUP, k);
     while (bench_continue(b))
-        b->kernels->quantize_blocks_q4(k, x, NULL, 1, values, (uint16_t *)(void *)scales);
-    bench_consume(b, k / 64 * MG_GROUP, scales);
+        for (size_t r = 0; r < MG_GROUP; r++)
+            b->kernels->quantize_blocks_q4(k, x + r * k, NULL, 1, values + r * (MG_BLOCK / 2),
+                                           (uint16_t *)(void *)scales + r);
+    bench_consume(b, n / 64, scales);
 }
 
 void bench_dequantize_row(bench *b) {

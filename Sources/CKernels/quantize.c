@@ -1,6 +1,7 @@
 /* Whole matrices to integers and back, rows shared by workers. See mg_quantized.h; the
  * layouts are those of mg_formats.h, the work on a row is that of kernels. */
 #include "ops.h"
+#include <string.h>
 
 typedef struct {
     const mg_context *context;
@@ -11,6 +12,17 @@ typedef struct {
     float *to;
 } matrix_job;
 
+/* Row i of MG_Q8_ROW: its blocks are not side by side. */
+static void quantize_row(const matrix_job *job, size_t i, void *space) {
+    size_t k = job->matrix.k;
+    const char *from = space;
+    job->context->kernels->quantize_row_q8(k, job->w + i * k, space, NULL,
+                                           (float *)job->scales + i);
+    for (size_t b = 0; b < mg_quantized_stride(k) / MG_BLOCK; b++)
+        memcpy((char *)job->values + mg_block_index(k, i, b) * MG_BLOCK, from + b * MG_BLOCK,
+               MG_BLOCK);
+}
+
 static void quantize_worker(void *argument, size_t worker, size_t workers) {
     const matrix_job *job = argument;
     const mg_quantized *m = &job->matrix;
@@ -18,12 +30,12 @@ static void quantize_worker(void *argument, size_t worker, size_t workers) {
     mg_range rows = mg_share(m->n, 1, worker, workers);
     for (size_t i = rows.first; i < rows.end; i++) {
         const float *x = job->w + i * m->k;
-        char *values = (char *)job->values + mg_quantized_value_bytes(m->format, i, m->k);
-        float *scales = job->scales;
-        uint16_t *halves = (uint16_t *)job->scales + mg_block_scale_index(m->k, i, 0);
+        size_t block = mg_block_index(m->k, i, 0);
+        char *values = (char *)job->values + block * mg_block_bytes(m->format);
+        uint16_t *halves = (uint16_t *)job->scales + block;
         switch (m->format) {
         case MG_Q8_ROW:
-            f->quantize_row_q8(m->k, x, (int8_t *)values, NULL, scales + i);
+            quantize_row(job, i, mg_scratch_of(job->context, worker));
             break;
         case MG_Q8_BLOCK:
             f->quantize_blocks_q8(m->k, x, (int8_t *)values, halves);

@@ -59,7 +59,7 @@ void check_quantize_row_q8_offset(checker *c) {
 
 /* The scale of element j of row i, which may be NaN. */
 static double block_scale(const mg_quantized *w, size_t i, size_t j) {
-    return half_value(((const uint16_t *)w->scales)[mg_block_scale_index(w->k, i, j / MG_BLOCK)]);
+    return half_value(((const uint16_t *)w->scales)[mg_block_index(w->k, i, j / MG_BLOCK)]);
 }
 
 /* Weighted square error of one block under a scale, with the nearest codes. */
@@ -96,6 +96,18 @@ static void expect_codes(checker *c, const mg_quantized *w, size_t i, size_t b, 
     }
 }
 
+/* Nothing is written of the other rows of the group; `bytes` are those of a block. */
+static void expect_neighbours(checker *c, const void *values, size_t blocks, size_t bytes) {
+    for (size_t b = 0; b < blocks; b++)
+        for (size_t i = 1; i < MG_GROUP; i++)
+            for (size_t j = 0; j < bytes; j += sizeof(float)) {
+                float found;
+                size_t at = (b * MG_GROUP + i) * bytes + j;
+                memcpy(&found, (const char *)values + at, sizeof found);
+                expect_true(c, "untouched in the group", at, is_marker(found));
+            }
+}
+
 /* One float rounding and one to half precision: half a unit of each. */
 static void expect_scale(checker *c, size_t b, double found, double wanted) {
     double rounded = ref_half(fmin(fmax(wanted, -65504), 65504));
@@ -111,7 +123,7 @@ void check_quantize_blocks_q8(checker *c) {
             size_t k = widths[i], blocks = mg_quantized_stride(k) / MG_BLOCK;
             case_begin(c, "k %zu, kind %zu", k, kind);
             const float *x = numbers(c, k, kind);
-            int8_t *values = bytes(c, blocks * MG_BLOCK);
+            int8_t *values = bytes(c, blocks * MG_GROUP * MG_BLOCK);
             uint16_t *scales = bytes(c, blocks * MG_GROUP * sizeof *scales);
             c->k->quantize_blocks_q8(k, x, values, scales);
             mg_quantized w = {MG_Q8_BLOCK, 1, k, values, scales, NULL, NULL};
@@ -121,6 +133,7 @@ void check_quantize_blocks_q8(checker *c) {
                              fabs(extreme(x + b * MG_BLOCK, n)) / 127);
                 expect_codes(c, &w, 0, b, x);
             }
+            expect_neighbours(c, values, blocks, MG_BLOCK);
             case_end(c);
         }
 }
@@ -170,12 +183,13 @@ void check_quantize_blocks_q4(checker *c) {
             uint16_t *scales[2];
             mg_quantized w[2];
             for (int search = 0; search < 2; search++) {
-                values[search] = bytes(c, blocks * MG_BLOCK / 2);
+                values[search] = bytes(c, blocks * MG_GROUP * MG_BLOCK / 2);
                 scales[search] = bytes(c, blocks * MG_GROUP * sizeof *scales[0]);
                 c->k->quantize_blocks_q4(k, x, weights, search, values[search], scales[search]);
                 w[search] =
                     (mg_quantized){MG_Q4_BLOCK, 1, k, values[search], scales[search], NULL, NULL};
                 for (size_t b = 0; b < blocks; b++) expect_codes(c, &w[search], 0, b, x);
+                expect_neighbours(c, values[search], blocks, MG_BLOCK / 2);
             }
             for (size_t b = 0; b < blocks; b++) {
                 size_t n = k - b * MG_BLOCK < MG_BLOCK ? k - b * MG_BLOCK : MG_BLOCK;

@@ -37,13 +37,18 @@ FAULTS(quantize_row_q8, (size_t k, const float *x, int8_t *values, int32_t *sums
 FAULTS(quantize_row_q8_offset,
        (size_t k, const float *x, int8_t *values, int32_t *sums, float *scale, float *offset),
        (k, x, values, sums, scale, offset), offset, 1)
+/* The words of a row's last block; behind it is that of another row. */
+static uint32_t *last_block(size_t k, void *values, size_t bytes) {
+    size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
+    return (uint32_t *)values + (blocks ? (blocks - 1) * MG_GROUP * bytes / 4 : 0);
+}
 FAULTS(quantize_blocks_q8, (size_t k, const float *x, int8_t *values, uint16_t *scales),
-       (k, x, values, scales), (uint32_t *)(void *)values, mg_quantized_stride(k) / 4)
+       (k, x, values, scales), last_block(k, values, MG_BLOCK), k ? MG_BLOCK / 4 : 0)
 FAULTS(quantize_blocks_q4,
        (size_t k, const float *x, const float *weights, int search, uint8_t *values,
         uint16_t *scales),
-       (k, x, weights, search, values, scales), (uint32_t *)(void *)values,
-       mg_quantized_stride(k) / 8)
+       (k, x, weights, search, values, scales), last_block(k, values, MG_BLOCK / 2),
+       k ? MG_BLOCK / 8 : 0)
 FAULTS(dequantize_row, (const mg_quantized *w, size_t row, float *y), (w, row, y), y, w->k)
 
 /* A search that finds nothing, sums of blocks that belong to the next one, a row without offset. */

@@ -30,21 +30,29 @@ static uint16_t block_scale(checker *c, quantized_fill fill) {
     return (bits & 0x7C00) == 0x7C00 ? bits & 0xBFFF : bits;
 }
 
+/* The byte of element (i, j), by the words of mg_formats.h and not by its function: groups of eight
+ * rows, blocks, rows. */
+static size_t place_of(mg_quantization format, size_t k, size_t i, size_t j) {
+    size_t blocks = (k + 31) / 32, block = (i / 8 * blocks + j / 32) * 8 + i % 8;
+    return format == MG_Q4_BLOCK ? block * 16 + j % 16 : block * 32 + j % 32;
+}
+
 mg_quantized random_quantized(checker *c, mg_quantization format, size_t n, size_t k,
                               quantized_fill fill) {
     size_t stride = mg_quantized_stride(k), blocks = stride / MG_BLOCK;
     size_t size = mg_quantized_value_bytes(format, n, k);
     uint8_t *values = (uint8_t *)bytes(c, size + 1) + 1;
+    for (size_t i = 0; i < size; i++) values[i] = (uint8_t)(random_bits(c) & 0xFF);
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < stride; j++) {
             int q = j < k ? random_q(c, fill, i) : 0;
-            size_t at = (i * stride + j / MG_BLOCK * MG_BLOCK) / 2 + j % 16;
+            uint8_t *at = values + place_of(format, k, i, j);
             if (format != MG_Q4_BLOCK)
-                values[i * stride + j] = (uint8_t)q;
-            else if (j % MG_BLOCK < 16)
-                values[at] = (uint8_t)((q >> 4) + 8);
+                *at = (uint8_t)q;
+            else if (j % 32 < 16)
+                *at = (uint8_t)((q >> 4) + 8);
             else
-                values[at] = (uint8_t)(values[at] | ((q >> 4) + 8) << 4);
+                *at = (uint8_t)(*at | ((q >> 4) + 8) << 4);
         }
     mg_quantized w = {.format = format, .n = n, .k = k, .values = values};
     float *row = output(c, format == MG_Q8_ROW ? n : 0);
@@ -80,16 +88,19 @@ mg_q8_rows random_q8_rows(checker *c, size_t rows, size_t k, quantized_fill fill
 mg_quantized quantized_part(checker *c, const mg_quantized *w, size_t first, size_t count) {
     mg_quantized part = *w;
     part.n = count;
-    part.values = (const char *)w->values + mg_quantized_value_bytes(w->format, first, w->k);
-    part.scales = (const float *)w->scales + first;
-    if (w->format == MG_Q8_ROW) return part;
-    size_t blocks = mg_quantized_stride(w->k) / MG_BLOCK;
-    uint16_t *scales = bytes(c, mg_quantized_scale_bytes(w->format, count, w->k));
+    size_t blocks = mg_quantized_stride(w->k) / MG_BLOCK, size = mg_block_bytes(w->format);
+    uint16_t *scales = bytes(c, mg_quantized_blocks(count, w->k) * sizeof *scales);
+    char *values = bytes(c, mg_quantized_value_bytes(w->format, count, w->k));
     for (size_t b = 0; b < blocks; b++)
-        for (size_t i = 0; i < count; i++)
-            scales[mg_block_scale_index(w->k, i, b)] =
-                ((const uint16_t *)w->scales)[mg_block_scale_index(w->k, first + i, b)];
-    part.scales = scales;
+        for (size_t i = 0; i < count; i++) {
+            size_t to = mg_block_index(w->k, i, b);
+            size_t from = mg_block_index(w->k, first + i, b);
+            if (w->format != MG_Q8_ROW) scales[to] = ((const uint16_t *)w->scales)[from];
+            memcpy(values + to * size, (const char *)w->values + from * size, size);
+        }
+    part.values = values;
+    part.scales =
+        w->format == MG_Q8_ROW ? (const void *)((const float *)w->scales + first) : scales;
     return part;
 }
 
@@ -104,17 +115,14 @@ mg_q8_rows q8_rows_part(const mg_q8_rows *x, size_t first, size_t count) {
 }
 
 int quantized_value(const mg_quantized *w, size_t i, size_t j) {
-    size_t stride = mg_quantized_stride(w->k);
-    if (w->format != MG_Q4_BLOCK) return ((const int8_t *)w->values)[i * stride + j];
-    const uint8_t *block = (const uint8_t *)w->values + (i * stride + j - j % MG_BLOCK) / 2;
-    return (j % MG_BLOCK < 16 ? block[j % 16] & 15 : block[j % 16] >> 4) - 8;
+    const uint8_t *at = (const uint8_t *)w->values + place_of(w->format, w->k, i, j);
+    if (w->format != MG_Q4_BLOCK) return (int8_t)*at;
+    return (j % 32 < 16 ? *at & 15 : *at >> 4) - 8;
 }
 
 float quantized_scale(const mg_quantized *w, size_t i, size_t j) {
     if (w->format == MG_Q8_ROW) return ((const float *)w->scales)[i];
-    /* By the words of mg_formats.h, not by its function: groups of eight rows, blocks, rows. */
-    size_t blocks = (w->k + 31) / 32, at = i / 8 * blocks * 8 + j / 32 * 8 + i % 8;
-    return half_value(((const uint16_t *)w->scales)[at]);
+    return half_value(((const uint16_t *)w->scales)[place_of(MG_Q8_BLOCK, w->k, i, j) / 32]);
 }
 
 float rounded_fma(const checker *c, float a, float b, float v) {

@@ -26,6 +26,7 @@ from pathlib import Path
 
 BUDGET = "--heads 4 --embed-dim 128 --context 64 --batch-size 12 --steps 2000".split()
 LOOP = ["--recursion-steps", "3"]
+FOUR = ["--recursion-steps", "4"]
 WRAPPED = "--prelude 1 --core 2 --coda 1".split()
 MODELS = {
     "2 layers": ["--layers", "2"],
@@ -42,8 +43,11 @@ LONG_STEPS = 9766
 LONG_MODELS = {
     "long, 2 layers": (["--layers", "2"], LONG_STEPS),
     "long, core 2 × 3": (["--core", "2", *LOOP, "--recursion-loss", "final"], LONG_STEPS),
+    "long, core 2 × 4": (["--core", "2", *FOUR, "--recursion-loss", "final"], LONG_STEPS),
     "long, 2 layers, 3 × the tokens": (["--layers", "2"], 3 * LONG_STEPS),
+    "long, 2 layers, 4 × the tokens": (["--layers", "2"], 4 * LONG_STEPS),
     "long, 6 layers": (["--layers", "6"], LONG_STEPS),
+    "long, 8 layers": (["--layers", "8"], LONG_STEPS),
 }
 GATED = "core 2 × 3, gate loss"
 OTHERS = ("core 2 × 3, gates from 15 %", "1 + core 2 × 3 + 1, gate loss")

@@ -25,8 +25,9 @@ typedef enum {
     MG_Q4_BLOCK  /* 4 bits, a scale per block */
 } mg_quantization;
 
-/* Elements that share a scale in the block formats, and what rows are padded to; and there, rows
- * whose scales lie together. */
+/* Elements that share a scale in the block formats, and what rows are padded to; and rows that lie
+ * side by side, block by block, because kernels take them together and then read in order of
+ * addresses. */
 enum { MG_BLOCK = 32, MG_GROUP = 8 };
 
 /* A matrix of weights (n, k): element (i, j) is scale * q. Any alignment but that of the scales'
@@ -34,13 +35,13 @@ enum { MG_BLOCK = 32, MG_GROUP = 8 };
 typedef struct mg_quantized {
     mg_quantization format;
     size_t n, k;
-    const void *values; /* 8 bits: int8_t (n, stride), -127 ... 127.
-                           4 bits: uint8_t (n, stride / 2): a block is 16 bytes, byte j has element
-                           j in its lower half and element 16 + j in its upper one; q = half - 8 */
+    const void *values; /* (groups, stride / MG_BLOCK, MG_GROUP) blocks, any for the rows that the
+                           last group lacks. In 8 bits a block is int8_t (MG_BLOCK), -127 ... 127,
+                           in 4 uint8_t (MG_BLOCK / 2): byte j has element j in its lower half and
+                           element 16 + j in its upper one; q = half - 8 */
     const void *scales; /* row: float (n).
                            block: uint16_t (groups, stride / MG_BLOCK, MG_GROUP), IEEE half
-                           precision, zero for the rows that the last group lacks: kernels take the
-                           rows of a group together, and then both arrays are read in order */
+                           precision, any for the rows that the last group lacks */
     const float *sums; /* (n): the sum of each row's elements; or NULL, and rows of activations have
                           no offset */
     const struct mg_quantized *next; /* the one that is most likely read after it, or NULL: the
@@ -61,19 +62,30 @@ static inline size_t mg_quantized_stride(size_t k) {
     return (k + MG_BLOCK - 1) / MG_BLOCK * MG_BLOCK;
 }
 
-/* Bytes of `values` and of `scales` of n rows. */
-static inline size_t mg_quantized_value_bytes(mg_quantization format, size_t n, size_t k) {
-    return n * mg_quantized_stride(k) / (format == MG_Q4_BLOCK ? 2 : 1);
-}
-static inline size_t mg_quantized_scale_bytes(mg_quantization format, size_t n, size_t k) {
-    if (format == MG_Q8_ROW) return n * sizeof(float);
+/* Blocks that are stored of n rows, whole groups of them. */
+static inline size_t mg_quantized_blocks(size_t n, size_t k) {
     size_t rows = (n + MG_GROUP - 1) / MG_GROUP * MG_GROUP;
-    return rows * (mg_quantized_stride(k) / MG_BLOCK) * sizeof(uint16_t);
+    return rows * (mg_quantized_stride(k) / MG_BLOCK);
 }
 
-/* Where the scale of row i and block b is in a block format; that of b + 1 is MG_GROUP further. */
-static inline size_t mg_block_scale_index(size_t k, size_t i, size_t b) {
-    return (i / MG_GROUP * (mg_quantized_stride(k) / MG_BLOCK) + b) * MG_GROUP + i % MG_GROUP;
+/* Bytes of a block's values. */
+static inline size_t mg_block_bytes(mg_quantization format) {
+    return format == MG_Q4_BLOCK ? MG_BLOCK / 2 : MG_BLOCK;
+}
+
+/* Bytes of `values` and of `scales` of n rows. */
+static inline size_t mg_quantized_value_bytes(mg_quantization format, size_t n, size_t k) {
+    return mg_quantized_blocks(n, k) * mg_block_bytes(format);
+}
+static inline size_t mg_quantized_scale_bytes(mg_quantization format, size_t n, size_t k) {
+    return format == MG_Q8_ROW ? n * sizeof(float) : mg_quantized_blocks(n, k) * sizeof(uint16_t);
+}
+
+/* The place of block b of row i among all blocks, and in the block formats among all scales; that
+ * of b + 1 is MG_GROUP further. */
+static inline size_t mg_block_index(size_t k, size_t i, size_t b) {
+    size_t blocks = mg_quantized_stride(k) / MG_BLOCK;
+    return (i / MG_GROUP * blocks + b) * MG_GROUP + i % MG_GROUP;
 }
 
 /* Memory of mg_q8_rows: four planes, each on a boundary of 64 bytes if the first one is. */

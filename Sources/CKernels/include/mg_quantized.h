@@ -43,7 +43,8 @@ size_t mg_quantized_matmul_shared(const mg_kernels *kernels, size_t rows, size_t
 /* ---- Matrices -------------------------------------------------------------------------------- */
 
 /* Quantises w (n, k) into values and scales of the sizes that mg_formats.h gives. With `search`,
- * 4-bit scales are those of the least square error. Requires: finite weights. */
+ * 4-bit scales are those of the least square error. Requires: finite weights. Needs
+ * mg_quantized_stride(k) / 4 floats of scratch. */
 void mg_quantize_matrix(const mg_context *context, mg_quantization format, size_t n, size_t k,
                         const float *w, int search, void *values, void *scales);
 

@@ -14,7 +14,6 @@ enum { MG_MR = 6, MG_NRV = 2 };
 enum { MG_KC = 512, MG_NC = 1024 };
 /* 8-bit: the product needs both magnitude and sign of b, and two registers between. */
 #define MG_Q8_NRV 1
-#define MG_STREAM_FROM 768
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_avx2 = {

@@ -14,7 +14,6 @@ enum { MG_MR = 12, MG_NRV = 2 };
  * 1024^3, NT and TN: 256 x 768 90 and 88 %, 512 x 512 91 and 91 %, 512 x 1024 93 and 93 %: b comes
  * from the third level at 5 of its bytes a cycle. */
 enum { MG_KC = 512, MG_NC = 1024 };
-#define MG_STREAM_FROM 768
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_avx512 = {

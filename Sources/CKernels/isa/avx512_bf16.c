@@ -14,7 +14,6 @@ enum { MG_MR = 12, MG_NRV = 2 };
 /* As for avx512; 512 pairs. */
 #define MG_BF16_STEP 2
 enum { MG_KC = 512, MG_NC = 1024 };
-#define MG_STREAM_FROM 768
 #include "bodies.inl.h"
 
 const mg_kernels mg_kernels_avx512_bf16 = {

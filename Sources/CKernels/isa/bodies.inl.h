@@ -3,14 +3,6 @@
  * static: a shared inline function compiled for one instruction set must never be the copy that the
  * linker keeps for another. */
 
-/* In front of a loop over registers, whose count is a constant: without it the registers become an
- * array in memory. */
-#if defined(__clang__)
-#define MG_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define MG_UNROLL _Pragma("GCC unroll 32")
-#endif
-
 /* Products of bf16 in one word of a panel: 2 where the back end has v_dot_bf16. */
 #ifndef MG_BF16_STEP
 #define MG_BF16_STEP 1

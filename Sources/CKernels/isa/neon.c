@@ -5,6 +5,7 @@
 #include <string.h>
 #include <arm_neon.h>
 #include "../include/mg_kernels.h"
+#include "target.h"
 
 #include "../vec/vec_neon.h"
 enum { MG_MR = 8, MG_NRV = 3 };

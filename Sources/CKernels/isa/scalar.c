@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "../include/mg_kernels.h"
+#include "target.h"
 
 #include "../vec/vec_scalar.h"
 enum { MG_MR = 4, MG_NRV = 8 };

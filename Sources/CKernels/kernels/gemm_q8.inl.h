@@ -163,18 +163,18 @@ static void pack_q8_rows(const mg_q8_rows *x, size_t first, size_t count, int by
 /* Blocks of one row as the panel has them. */
 MG_INLINE void q8_unpack(const mg_quantized *w, size_t row, size_t block, size_t count,
                          void *words) {
-    size_t at = row * (mg_quantized_stride(w->k) / MG_BLOCK) + block;
+    size_t bytes = mg_block_bytes(w->format);
+    const uint8_t *from = w->values;
     uint8_t *to = words;
-    if (w->format == MG_Q4_BLOCK) {
-        const uint8_t *from = (const uint8_t *)w->values + at * (MG_BLOCK / 2);
-        for (size_t b = 0; b < count; b++, from += MG_BLOCK / 2, to += MG_BLOCK)
+    from += mg_block_index(w->k, row, block) * bytes;
+    for (size_t b = 0; b < count; b++, from += MG_GROUP * bytes, to += MG_BLOCK) {
+        if (w->format != MG_Q4_BLOCK)
+            for (size_t j = 0; j < MG_BLOCK; j++) to[j] = (uint8_t)(from[j] + MG_Q8_BIAS);
+        else
             for (size_t j = 0; j < MG_BLOCK / 2; j++) {
                 to[j] = (uint8_t)((from[j] & 15) + MG_Q8_BIAS - 8);
                 to[MG_BLOCK / 2 + j] = (uint8_t)((from[j] >> 4) + MG_Q8_BIAS - 8);
             }
-    } else {
-        const uint8_t *from = (const uint8_t *)w->values + at * MG_BLOCK;
-        for (size_t j = 0; j < count * MG_BLOCK; j++) to[j] = (uint8_t)(from[j] + MG_Q8_BIAS);
     }
 }
 
@@ -186,7 +186,7 @@ MG_INLINE void q8_pack_scales(const mg_quantized *w, size_t first, size_t rows, 
     for (size_t r = 0, count; r < rows; r += count) {
         count = MG_GROUP - (first + r) % MG_GROUP;
         if (count > rows - r) count = rows - r;
-        f32_from_f16(count, scales + mg_block_scale_index(w->k, first + r, block), dst + r);
+        f32_from_f16(count, scales + mg_block_index(w->k, first + r, block), dst + r);
     }
 }
 
@@ -195,7 +195,7 @@ MG_INLINE void q8_pack_scales(const mg_quantized *w, size_t first, size_t rows, 
  * together with fetch_part in qgemm.c, 0.93 with that alone; fetching the next blocks of the same
  * rows instead, 0.92. */
 MG_INLINE void q8_fetch_next(const mg_quantized *w, size_t first, size_t block, size_t count) {
-    size_t bytes = w->format == MG_Q4_BLOCK ? MG_BLOCK / 2 : MG_BLOCK;
+    size_t bytes = mg_block_bytes(w->format);
     size_t blocks = mg_quantized_stride(w->k) / MG_BLOCK;
     const char *next = w->values;
     next += ((first + MG_NR) * blocks + MG_NR * block) * bytes;

@@ -8,34 +8,23 @@
 enum {
     GROUP = MG_GROUP,    /* rows of w */
     STRIP_BYTES = 16384, /* of w that stay in the first-level cache for the next tokens */
-    AHEAD = 4096,        /* bytes, see fetch */
+    AHEAD = 2048,        /* bytes, see fetch; int8 by blocks 1 to 2 % faster than 4096 */
     SCALES_AHEAD = 256,  /* scales of blocks, likewise */
-    REST_BLOCKS = 512,   /* of a row, up to which rows that are no group are computed as one */
 };
 
-/* Eight rows are eight streams, too many for the prefetcher of the hardware, but neighbours in
- * memory: while one group is at work the next ones are fetched in order of addresses, into the
- * first-level cache. Zen 5, the matrices of GPT-2 with width 1024 in 8 / 4 bits, from memory, share
- * of the streaming rate: 92 / 89 % on two threads and 80 / 78 % on one; 86 / 82 and 70 / 62 % where
- * they are fetched into the second level 16 KB ahead, no better 8, 32 or 64 KB ahead. */
+/* Groups are read in order of addresses, but the prefetcher of the hardware needs help: what is
+ * next is fetched into the first-level cache. Zen 5, the matrices of 16 layers of width 1024, from
+ * memory: int4 takes 0.84 of the time on one thread and 0.92 on two of what it takes without,
+ * int8-block 0.91 and 0.96, and products are as fast as reading alone, within 4 %. */
 MG_INLINE void fetch(const void *p, size_t lines) {
     MG_UNROLL
     for (size_t i = 0; i < lines; i++) __builtin_prefetch((const char *)p + 64 * i, 0, 3);
 }
 
-/* Lines that are fetched in a step, of eight rows and 32 bytes of each. Where a strip is passed
- * over again for further tokens, each of four passes fetches a quarter of the next strip, so that
- * memory is never idle: eight tokens, k 768 and 3072, 100 MB, int8: 1.13 to 1.3 times as fast. */
-enum { STEP_LINES = 4, STEP_BYTES = 256, AGAIN_LINES = 1 };
-
-/* Elements from which rows of 8 bits are read one after the other, for one token: matrices that
- * come from memory; 0: never. One stream in order of addresses is what the prefetcher of the
- * hardware knows. Zen 5, k 1024, 200 MB: 35.2 instead of 30.0 GB/s on one thread, 39.1 instead
- * of 36.1 on two, and 16 layers of width 1024 are decoded 1.13 and 1.06 times as fast. From the
- * caches it is 9 (k 768) to 40 % (k 128) slower, but few models with such k fit there. */
-#ifndef MG_STREAM_FROM
-#define MG_STREAM_FROM 0
-#endif
+/* Lines that are fetched for each four that are read. Where a strip is passed over again for
+ * further tokens, each of four passes fetches a quarter of the next strip, so that memory is never
+ * idle: eight tokens, k 768 and 3072, 100 MB, int8: 1.13 to 1.3 times as fast. */
+enum { STEP_LINES = 4, AGAIN_LINES = 1 };
 
 /* Whether a weight by blocks is loaded once for two tokens: a back end says 0 where the sums of a
  * block for both don't fit its registers. */
@@ -58,144 +47,65 @@ typedef struct {
     size_t ldc;
 } gemv_strip;
 
-/* Fetches what belongs to the step that begins `at` bytes behind the first row. */
-MG_INLINE void fetch_ahead(const gemv_strip *p, size_t at, size_t lines) {
-    fetch(p->ahead + (lines == STEP_LINES ? at : at / STEP_LINES * lines), lines);
-}
-
-/* y = the products of eight rows from the sums of each and of the activations. */
-MG_INLINE v_f8 q8_row_products(const gemv_strip *p, size_t row, size_t token, const v_q32 *sums,
-                               int32_t total) {
-    v_f8 scales = v8_load((const float *)(const void *)p->scales + row);
-    return v8_mul(v_q8_sum8(sums, total), v8_mul(v8_set1(p->x_scales[token]), scales));
+/* Fetches what belongs to the step that reads `bytes` from `at` behind the first row on. */
+MG_INLINE void fetch_ahead(const gemv_strip *p, size_t at, size_t bytes, size_t lines) {
+    size_t count = bytes / 64 * lines / STEP_LINES;
+    fetch(p->ahead + at / STEP_LINES * lines, count ? count : 1);
 }
 
 /* y = products of the eight rows from `row` on with `tokens` rows of activations; it and `lines`,
  * which are fetched in a step, are constants. */
 MG_INLINE void q8_row_group(const gemv_strip *p, size_t row, size_t tokens, size_t lines, v_f8 *y) {
-    v_q32 sums[2][GROUP];
-    MG_UNROLL
-    for (size_t r = 0; r < GROUP; r++) sums[0][r] = sums[1][r] = v_q32_zero();
-    const int8_t *w = (const int8_t *)p->values + row * p->stride;
-    size_t blocks = p->stride / MG_BLOCK;
+    enum { BYTES = GROUP * MG_BLOCK };
+    v_q8_sums sums[2] = {v_q8_sums_zero(), v_q8_sums_zero()};
+    size_t blocks = p->stride / MG_BLOCK, first = row * p->stride;
     int32_t total[2] = {0, 0};
     for (size_t b = 0; b < blocks; b++) {
-        const int8_t *x = p->x + b * MG_BLOCK, *at = w + b * MG_BLOCK;
-        fetch_ahead(p, row * p->stride + b * STEP_BYTES, lines);
-        v_q8 x0 = v_q8_load(x), x1 = tokens > 1 ? v_q8_load(x + p->stride) : x0;
-        total[0] += p->sums[b];
-        if (tokens > 1) total[1] += p->sums[blocks + b];
+        const int8_t *w = (const int8_t *)p->values + first + b * BYTES;
+        fetch_ahead(p, first + b * BYTES, BYTES, lines);
         MG_UNROLL
-        for (size_t r = 0; r < GROUP; r++) {
-            v_q8 part = v_q8_load(at + r * p->stride);
-            sums[0][r] = v_q8_dot(part, x0, sums[0][r]);
-            if (tokens > 1) sums[1][r] = v_q8_dot(part, x1, sums[1][r]);
+        for (size_t t = 0; t < tokens; t++) {
+            total[t] += p->sums[t * blocks + b];
+            sums[t] = v_q8_sums_add(sums[t], w, p->x + t * p->stride + b * MG_BLOCK);
         }
     }
+    v_f8 scales = v8_load((const float *)(const void *)p->scales + row);
     MG_UNROLL
-    for (size_t t = 0; t < tokens; t++) y[t] = q8_row_products(p, row, t, sums[t], total[t]);
+    for (size_t t = 0; t < tokens; t++)
+        y[t] = v8_mul(v_q8_sums_of(sums[t], total[t]), v8_mul(v8_set1(p->x_scales[t]), scales));
 }
 
-/* The same for one token, row by row; see MG_STREAM_FROM. Two sums, because one would wait for
- * itself. */
-MG_INLINE void q8_row_stream(const gemv_strip *p, size_t row, size_t tokens, size_t lines,
-                             v_f8 *y) {
-    v_q32 sums[GROUP];
-    const int8_t *w = (const int8_t *)p->values + row * p->stride;
-    size_t blocks = p->stride / MG_BLOCK;
-    int32_t total = 0;
-    for (size_t b = 0; b < blocks; b++) total += p->sums[b];
-    for (size_t r = 0; r < GROUP; r++, w += p->stride) {
-        v_q32 even = v_q32_zero(), odd = v_q32_zero();
-        size_t b = 0;
-        for (; b + 2 <= blocks; b += 2) {
-            const int8_t *at = w + b * MG_BLOCK, *x = p->x + b * MG_BLOCK;
-            fetch(at + AHEAD, lines / STEP_LINES);
-            even = v_q8_dot(v_q8_load(at), v_q8_load(x), even);
-            odd = v_q8_dot(v_q8_load(at + MG_BLOCK), v_q8_load(x + MG_BLOCK), odd);
-        }
-        if (b < blocks)
-            even = v_q8_dot(v_q8_load(w + b * MG_BLOCK), v_q8_load(p->x + b * MG_BLOCK), even);
-        sums[r] = v_q32_add(even, odd);
-    }
-    for (size_t t = 0; t < tokens; t++) y[t] = q8_row_products(p, row, t, sums, total);
-}
-
-MG_INLINE void q8_block_group(const gemv_strip *p, size_t row, size_t tokens, size_t lines,
-                              v_f8 *y) {
-    const int8_t *w = (const int8_t *)p->values + row * p->stride;
-    size_t blocks = p->stride / MG_BLOCK;
+/* The same by blocks, of `bytes` in eight rows: a constant, too. */
+MG_INLINE void block_group(const gemv_strip *p, size_t row, size_t bytes, size_t tokens,
+                           size_t lines, v_f8 *y) {
+    size_t blocks = p->stride / MG_BLOCK, first = row / GROUP * blocks * bytes;
     const uint16_t *scales = (const uint16_t *)(const void *)p->scales + row * blocks;
     v_f8 sum[2] = {v8_set1(0), v8_set1(0)};
     for (size_t b = 0; b < blocks; b++, scales += GROUP) {
-        const int8_t *x = p->x + b * MG_BLOCK, *at = w + b * MG_BLOCK;
-        fetch_ahead(p, row * p->stride + b * STEP_BYTES, lines);
+        const void *w = p->values + first + b * bytes;
+        fetch_ahead(p, first + b * bytes, bytes, lines);
         fetch(scales + SCALES_AHEAD, 1);
         v_f8 scale = v8_load_f16(scales);
         MG_UNROLL
         for (size_t t = 0; t < tokens; t++) {
-            v_q8 part = v_q8_load(x + t * p->stride);
-            v_q32 sums[GROUP];
-            MG_UNROLL
-            for (size_t r = 0; r < GROUP; r++)
-                sums[r] = v_q8_dot(v_q8_load(at + r * p->stride), part, v_q32_zero());
-            sum[t] = v8_fma(v_q8_sum8(sums, p->sums[t * blocks + b]), scale, sum[t]);
+            const int8_t *x = p->x + t * p->stride + b * MG_BLOCK;
+            int32_t total = p->sums[t * blocks + b];
+            v_f8 product = bytes == GROUP * MG_BLOCK
+                               ? v_q8_sums_of(v_q8_sums_add(v_q8_sums_zero(), w, x), total)
+                               : v_q4_block(w, x, total);
+            sum[t] = v8_fma(product, scale, sum[t]);
         }
     }
     MG_UNROLL
     for (size_t t = 0; t < tokens; t++) y[t] = v8_mul(sum[t], v8_set1(p->x_scales[t]));
 }
-
-/* Two blocks of eight rows, `stride` bytes apart, with two of a token: y + both products. */
-MG_INLINE v_f8 q4_two_blocks(const uint8_t *w, size_t stride, v_q8x2 x, int32_t x0, int32_t x1,
-                             v_f8 scale0, v_f8 scale1, v_f8 y) {
-    v_q32x2 sums[GROUP];
-    MG_UNROLL
-    for (size_t r = 0; r < GROUP; r++) sums[r] = v_q4_dot(v_q4_load(w + r * stride), x);
-    v_f8 s0, s1;
-    v_q4_sum8(sums, x0, x1, &s0, &s1);
-    return v8_fma(s1, scale1, v8_fma(s0, scale0, y));
+MG_INLINE void q8_block_group(const gemv_strip *p, size_t row, size_t tokens, size_t lines,
+                              v_f8 *y) {
+    block_group(p, row, GROUP * MG_BLOCK, tokens, lines, y);
 }
-
-/* The last block where their number is odd: one of zeros beside it. Rare, so it shall not take
- * registers from the rest. */
-static __attribute__((noinline)) v_f8 q4_last_block(const gemv_strip *p, size_t row, size_t token,
-                                                    v_f8 y) {
-    enum { HALF = MG_BLOCK / 2 };
-    size_t blocks = p->stride / MG_BLOCK, b = blocks - 1;
-    uint8_t w[GROUP][MG_BLOCK] = {{0}};
-    int8_t x[2 * MG_BLOCK] = {0};
-    for (size_t r = 0; r < GROUP; r++)
-        memcpy(w[r], p->values + ((row + r) * blocks + b) * HALF, HALF);
-    memcpy(x, p->x + (token * blocks + b) * MG_BLOCK, MG_BLOCK);
-    v_f8 scale = v8_load_f16((const uint16_t *)(const void *)p->scales + row * blocks + b * GROUP);
-    return q4_two_blocks(w[0], MG_BLOCK, v_q8x2_load(x), p->sums[token * blocks + b], 0, scale,
-                         v8_set1(0), y);
-}
-
 MG_INLINE void q4_block_group(const gemv_strip *p, size_t row, size_t tokens, size_t lines,
                               v_f8 *y) {
-    size_t bytes = p->stride / 2, blocks = p->stride / MG_BLOCK;
-    const uint8_t *w = (const uint8_t *)p->values + row * bytes;
-    const uint16_t *scales = (const uint16_t *)(const void *)p->scales + row * blocks;
-    v_f8 sum[2] = {v8_set1(0), v8_set1(0)};
-    for (size_t b = 0; b + 2 <= blocks; b += 2, scales += 2 * GROUP) {
-        fetch_ahead(p, row * bytes + b / 2 * STEP_BYTES, lines);
-        fetch(scales + SCALES_AHEAD, 1);
-        v_f8 scale0 = v8_load_f16(scales), scale1 = v8_load_f16(scales + GROUP);
-        MG_UNROLL
-        for (size_t t = 0; t < tokens; t++) {
-            const int32_t *x_sums = p->sums + t * blocks + b;
-            sum[t] = q4_two_blocks(w + b * MG_BLOCK / 2, bytes,
-                                   v_q8x2_load(p->x + t * p->stride + b * MG_BLOCK), x_sums[0],
-                                   x_sums[1], scale0, scale1, sum[t]);
-        }
-    }
-    MG_UNROLL
-    for (size_t t = 0; t < tokens; t++) {
-        if (blocks % 2) sum[t] = q4_last_block(p, row, t, sum[t]);
-        y[t] = v8_mul(sum[t], v8_set1(p->x_scales[t]));
-    }
+    block_group(p, row, GROUP * MG_BLOCK / 2, tokens, lines, y);
 }
 
 /* Whole groups of rows: NAME where a strip is passed over once, NAME_again otherwise. A group is a
@@ -220,7 +130,6 @@ typedef void gemv_strip_kernel(const gemv_strip *p, size_t rows);
     GEMV_PASS(name##_again, group, tokens, AGAIN_LINES)
 GEMV_STRIP(q8_row_one, q8_row_group, 1)
 GEMV_STRIP(q8_row_two, q8_row_group, 2)
-GEMV_PASS(q8_row_one_stream, q8_row_stream, 1, STEP_LINES)
 GEMV_STRIP(q8_block_one, q8_block_group, 1)
 GEMV_STRIP(q4_block_one, q4_block_group, 1)
 #if MG_BLOCK_PAIRS
@@ -263,8 +172,7 @@ typedef struct {
     gemv_pair once, again; /* where a strip is passed over once, and several times */
 } gemv_product;
 
-/* What rows `row` and on and the tokens from `token` on have; in the block formats scales are those
- * of the group that begins with `row`. */
+/* What the groups from that of `row` on, its first, and the tokens from `token` on have. */
 MG_INLINE gemv_strip gemv_strip_at(const gemv_product *p, size_t row, size_t token) {
     const mg_quantized *w = p->w;
     size_t stride = mg_quantized_stride(w->k);
@@ -283,54 +191,19 @@ MG_INLINE gemv_strip gemv_strip_at(const gemv_product *p, size_t row, size_t tok
                         .ldc = p->ldc};
 }
 
-/* One row and one token: any matrix, the same bits. */
-static float gemv_single(const gemv_product *p, size_t row, size_t token) {
-    size_t stride = mg_quantized_stride(p->w->k), blocks = stride / MG_BLOCK;
-    const int8_t *x = p->a->values + token * stride;
-    v_f32 sum = v_zero();
-    int32_t whole = 0;
-    for (size_t b = 0; b < blocks; b++) {
-        int32_t part = 0;
-        for (size_t j = b * MG_BLOCK; j < (b + 1) * MG_BLOCK; j++)
-            part += x[j] * quantized_code(p->w, row, j);
-        whole += part;
-        if (p->w->format != MG_Q8_ROW)
-            sum = v_fma(v_set1((float)part), v_set1(quantized_block_scale(p->w, row, b)), sum);
-    }
-    float result, scale = p->a->scales[token];
-    if (p->w->format == MG_Q8_ROW)
-        return (float)whole * (scale * ((const float *)p->w->scales)[row]);
-    v_store_n(&result, v_mul(sum, v_set1(scale)), 1);
-    return result;
-}
-
-/* The scales of eight rows from any row on as those of a group. */
-static void gather_scales(const mg_quantized *w, size_t row, uint16_t *to) {
-    const uint16_t *scales = w->scales;
-    for (size_t b = 0; b < mg_quantized_stride(w->k) / MG_BLOCK; b++)
-        for (size_t r = 0; r < GROUP; r++)
-            to[b * GROUP + r] = scales[mg_block_scale_index(w->k, row + r, b)];
-}
-
-/* Fewer rows than a group, or rows that are none: where the matrix has eight, those that end with
- * the last one are computed, and the wanted ones copied. */
+/* A part of a group: all of it is computed, and the wanted rows are copied. */
 static void gemv_rest(const gemv_product *p, size_t first, size_t end) {
-    uint16_t scales[REST_BLOCKS * GROUP];
-    const mg_quantized *w = p->w;
-    int by_block = w->format != MG_Q8_ROW;
-    int single = w->n < GROUP || (by_block && w->k > REST_BLOCKS * MG_BLOCK);
-    size_t row = single || first + GROUP <= w->n ? first : w->n - GROUP;
-    if (by_block && !single) gather_scales(w, row, scales);
+    size_t row = first / GROUP * GROUP;
+    float scales[GROUP] = {0};
+    if (p->w->format == MG_Q8_ROW)
+        memcpy(scales, (const float *)p->w->scales + row, (end - row) * sizeof *scales);
     for (size_t t = 0; t < p->a->rows; t++) {
         float y[GROUP], *c = p->c + t * p->ldc;
-        for (size_t i = first; single && i < end; i++) y[i - row] = gemv_single(p, i, t);
-        if (!single) {
-            gemv_strip strip = gemv_strip_at(p, row, t);
-            if (by_block) strip.scales = (const char *)scales;
-            strip.bias = NULL;
-            strip.c = y;
-            p->once.one(&strip, GROUP);
-        }
+        gemv_strip strip = gemv_strip_at(p, row, t);
+        if (p->w->format == MG_Q8_ROW) strip.scales = (const char *)scales;
+        strip.bias = NULL;
+        strip.c = y;
+        p->once.one(&strip, GROUP);
         for (size_t i = first; i < end; i++) c[i] = p->bias ? y[i - row] + p->bias[i] : y[i - row];
     }
 }
@@ -342,7 +215,7 @@ static void gemv_strips(gemv_product p, size_t first, size_t end) {
     size_t rows = again ? STRIP_BYTES / bytes * GROUP : end;
     if (rows < GROUP) rows = GROUP;
     size_t i = first;
-    if (p.w->format != MG_Q8_ROW && first % GROUP != 0) {
+    if (first % GROUP != 0) {
         i = first - first % GROUP + GROUP < end ? first - first % GROUP + GROUP : end;
         gemv_rest(&p, first, i);
     }
@@ -361,8 +234,7 @@ static void gemv_strips(gemv_product p, size_t first, size_t end) {
 
 static void gemv_q8_row(const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end,
                         const float *bias, float *c, size_t ldc) {
-    int streams = MG_STREAM_FROM != 0 && w->k >= MG_STREAM_FROM;
-    gemv_pair once = {streams ? q8_row_one_stream : q8_row_one, q8_row_two};
+    gemv_pair once = {q8_row_one, q8_row_two};
     gemv_pair again = {q8_row_one_again, q8_row_two_again};
     gemv_strips((gemv_product){a, w, bias, c, ldc, once, again}, first, end);
 }

@@ -19,19 +19,6 @@ MG_INLINE float float_of_half(uint16_t bits) {
     return x;
 }
 
-/* One code of a matrix. */
-MG_INLINE int32_t quantized_code(const mg_quantized *w, size_t i, size_t j) {
-    size_t at = i * mg_quantized_stride(w->k) + j;
-    if (w->format != MG_Q4_BLOCK) return ((const int8_t *)w->values)[at];
-    size_t block = at / MG_BLOCK, place = at % MG_BLOCK;
-    uint8_t halves = ((const uint8_t *)w->values)[block * (MG_BLOCK / 2) + place % (MG_BLOCK / 2)];
-    return (place < MG_BLOCK / 2 ? halves & 15 : halves >> 4) - 8;
-}
-
-MG_INLINE float quantized_block_scale(const mg_quantized *w, size_t i, size_t block) {
-    return float_of_half(((const uint16_t *)w->scales)[mg_block_scale_index(w->k, i, block)]);
-}
-
 /* The largest magnitude; NaN where an element is not finite, because then x * 0 is NaN. */
 MG_INLINE float finite_magnitude(size_t n, const float *x) {
     v_f32 largest = v_zero(), bad = v_zero();
@@ -117,15 +104,14 @@ MG_INLINE uint16_t scale_bits(float scale) {
 }
 
 static void quantize_blocks_q8(size_t k, const float *x, int8_t *values, uint16_t *scales) {
-    for (size_t b = 0; b * MG_BLOCK < k; b++) {
+    for (size_t b = 0; b * MG_BLOCK < k; b++, values += MG_GROUP * MG_BLOCK, scales += MG_GROUP) {
         quantize_block block = block_of(k, x, b);
         float largest = finite_magnitude(MG_BLOCK, block.f);
-        scales[b * MG_GROUP] = scale_bits(largest / 127.0f);
+        *scales = scale_bits(largest / 127.0f);
         if (largest == largest)
-            encode_block(&block, float_of_half(scales[b * MG_GROUP]), -127, 127,
-                         values + b * MG_BLOCK);
+            encode_block(&block, float_of_half(*scales), -127, 127, values);
         else
-            memset(values + b * MG_BLOCK, 0, MG_BLOCK);
+            memset(values, 0, MG_BLOCK);
     }
 }
 
@@ -184,7 +170,7 @@ static void quantize_blocks_q4(size_t k, const float *x, const float *weights, i
     enum { HALF = MG_BLOCK / 2 };
     quantize_block ones;
     for (size_t i = 0; i < MG_BLOCK; i++) ones.f[i] = 1.0f;
-    for (size_t b = 0; b * MG_BLOCK < k; b++) {
+    for (size_t b = 0; b * MG_BLOCK < k; b++, values += MG_GROUP * HALF, scales += MG_GROUP) {
         quantize_block block = block_of(k, x, b);
         int8_t codes[MG_BLOCK] = {0};
         uint16_t scale = half_of(NAN);
@@ -197,27 +183,27 @@ static void quantize_blocks_q4(size_t k, const float *x, const float *weights, i
             }
             encode_block(&block, float_of_half(scale), -8, 7, codes);
         }
-        scales[b * MG_GROUP] = scale;
+        *scales = scale;
         for (size_t j = 0; j < HALF; j++)
-            values[b * HALF + j] = (uint8_t)((codes[j] + 8) | (codes[HALF + j] + 8) << 4);
+            values[j] = (uint8_t)((codes[j] + 8) | (codes[HALF + j] + 8) << 4);
     }
 }
 
 static void dequantize_row(const mg_quantized *w, size_t row, float *y) {
-    size_t stride = mg_quantized_stride(w->k);
-    const char *values = (const char *)w->values + mg_quantized_value_bytes(w->format, row, w->k);
-    for (size_t b = 0; b < stride / MG_BLOCK; b++) {
+    for (size_t b = 0; b < mg_quantized_stride(w->k) / MG_BLOCK; b++) {
         quantize_block block;
+        size_t at = mg_block_index(w->k, row, b);
+        const char *values = (const char *)w->values + at * mg_block_bytes(w->format);
         float scale = w->format == MG_Q8_ROW ? ((const float *)w->scales)[row]
-                                             : quantized_block_scale(w, row, b);
+                                             : float_of_half(((const uint16_t *)w->scales)[at]);
         if (w->format == MG_Q4_BLOCK) {
-            const uint8_t *halves = (const uint8_t *)values + b * MG_BLOCK / 2;
+            const uint8_t *halves = (const uint8_t *)values;
             for (size_t j = 0; j < MG_BLOCK / 2; j++) {
                 block.f[j] = scale * (float)((halves[j] & 15) - 8);
                 block.f[MG_BLOCK / 2 + j] = scale * (float)((halves[j] >> 4) - 8);
             }
         } else {
-            const int8_t *codes = (const int8_t *)values + b * MG_BLOCK;
+            const int8_t *codes = (const int8_t *)values;
             for (size_t j = 0; j < MG_BLOCK; j++) block.f[j] = scale * (float)codes[j];
         }
         size_t rest = w->k - b * MG_BLOCK;

@@ -115,21 +115,49 @@ MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
         _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64((__m128i *)(void *)p, _mm_packs_epi16(words, words));
 }
+/* Of each row in a register. */
+typedef struct {
+    __m256i row[8];
+} v_q8_sums;
+MG_INLINE v_q8_sums v_q8_sums_zero(void) {
+    v_q8_sums s;
+    MG_UNROLL
+    for (size_t r = 0; r < 8; r++) s.row[r] = _mm256_setzero_si256();
+    return s;
+}
 /* |w| * (x with the sign of w): pairs of products are at most 128 * 127 * 2, which 16 bits hold. */
-MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
-    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
+    __m256i part = v_load_bytes(x), ones = _mm256_set1_epi16(1);
+    MG_UNROLL
+    for (size_t r = 0; r < 8; r++) {
+        __m256i w = v_load_bytes((const char *)p + r * 32);
+        __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(part, w));
+        s.row[r] = _mm256_add_epi32(s.row[r], _mm256_madd_epi16(pairs, ones));
+    }
+    return s;
 }
-MG_INLINE v_f8 v_q8_sum8(const v_q32 s[8], int32_t x) {
-    (void)x;
-    return _mm256_cvtepi32_ps(v_sum8(s));
+MG_INLINE v_f8 v_q8_sums_of(v_q8_sums s, int32_t total) {
+    (void)total;
+    __m256i a = v_sum_halves(s.row), b = v_sum_halves(s.row + 4);
+    return _mm256_cvtepi32_ps(_mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+                                               _mm256_permute2x128_si256(a, b, 0x31)));
 }
-MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
-    __m256i half = _mm256_set1_epi8(15);
-    __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(w, half), x.low);
-    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(w, 4), half);
-    __m256i pairs = _mm256_add_epi16(low, _mm256_maddubs_epi16(upper, x.high));
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+/* A register has two rows of 4 bits. */
+MG_INLINE v_f8 v_q4_block(const void *p, const int8_t *x, int32_t total) {
+    const __m128i *at = (const __m128i *)(const void *)x;
+    __m256i x0 = _mm256_broadcastsi128_si256(_mm_loadu_si128(at));
+    __m256i x1 = _mm256_broadcastsi128_si256(_mm_loadu_si128(at + 1));
+    __m256i half = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1), sums[4];
+    MG_UNROLL
+    for (size_t r = 0; r < 4; r++) {
+        __m256i w = v_load_bytes((const char *)p + r * 32);
+        __m256i upper = _mm256_and_si256(_mm256_srli_epi16(w, 4), half);
+        __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(w, half), x0);
+        sums[r] = _mm256_madd_epi16(_mm256_add_epi16(low, _mm256_maddubs_epi16(upper, x1)), ones);
+    }
+    __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i whole = _mm256_permutevar8x32_epi32(v_sum_halves(sums), order);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(whole, _mm256_set1_epi32(8 * total)));
 }
 
 /* ---- Words of four int8 ---------------------------------------------------------------------- */

@@ -87,16 +87,58 @@ MG_INLINE float v_hmax(v_f32 a) { return _mm512_reduce_max_ps(a); }
 MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
     _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a)));
 }
-/* The instruction wants w without sign: w + 128, which adds 128 times the sum of x. */
-MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
-    return _mm256_dpbusd_epi32(sum, _mm256_xor_si256(w, _mm256_set1_epi8(-128)), x);
+/* A register has two rows. */
+typedef struct {
+    __m512i rows[4];
+} v_q8_sums;
+MG_INLINE v_q8_sums v_q8_sums_zero(void) {
+    v_q8_sums s;
+    MG_UNROLL
+    for (size_t r = 0; r < 4; r++) s.rows[r] = _mm512_setzero_si512();
+    return s;
 }
-MG_INLINE v_f8 v_q8_sum8(const v_q32 s[8], int32_t x) { return v_less(v_sum8(s), 128 * x); }
-MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
-    __m256i half = _mm256_set1_epi8(15);
-    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(w, 4), half);
-    __m256i low = _mm256_dpbusd_epi32(v_q32_zero(), _mm256_and_si256(w, half), x.low);
-    return _mm256_dpbusd_epi32(low, upper, x.high);
+/* The instruction wants w without sign: w + 128, which adds 128 times the sum of x. */
+MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
+    __m512i both = _mm512_broadcast_i64x4(v_load_bytes(x)), sign = _mm512_set1_epi8(-128);
+    MG_UNROLL
+    for (size_t r = 0; r < 4; r++) {
+        __m512i w = _mm512_loadu_si512((const char *)p + r * 64);
+        s.rows[r] = _mm512_dpbusd_epi32(s.rows[r], _mm512_xor_si512(w, sign), both);
+    }
+    return s;
+}
+/* Lane by lane: one of the first register, then of the second. */
+MG_INLINE __m512i v_sum_pairs(__m512i a, __m512i b) {
+    return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+/* The first eight lanes in the order given, less the excess. */
+MG_INLINE v_f8 v_ordered(__m512i sums, __m512i order, int32_t excess) {
+    __m256i whole = _mm512_castsi512_si256(_mm512_permutexvar_epi32(order, sums));
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(whole, _mm256_set1_epi32(excess)));
+}
+MG_INLINE v_f8 v_q8_sums_of(v_q8_sums s, int32_t total) {
+    __m512i a = v_sum_pairs(s.rows[0], s.rows[1]), b = v_sum_pairs(s.rows[2], s.rows[3]);
+    __m512i c = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+    __m512i d = _mm512_add_epi32(c, _mm512_shuffle_i32x4(c, c, 0xB1));
+    __m512i order = _mm512_setr_epi32(0, 8, 1, 9, 2, 10, 3, 11, 0, 0, 0, 0, 0, 0, 0, 0);
+    return v_ordered(d, order, 128 * total);
+}
+/* A register has four rows of 4 bits. */
+MG_INLINE v_f8 v_q4_block(const void *p, const int8_t *x, int32_t total) {
+    const __m128i *at = (const __m128i *)(const void *)x;
+    __m512i x0 = _mm512_broadcast_i32x4(_mm_loadu_si128(at));
+    __m512i x1 = _mm512_broadcast_i32x4(_mm_loadu_si128(at + 1));
+    __m512i half = _mm512_set1_epi8(15), s[2];
+    MG_UNROLL
+    for (size_t r = 0; r < 2; r++) {
+        __m512i w = _mm512_loadu_si512((const char *)p + r * 64);
+        __m512i upper = _mm512_and_si512(_mm512_srli_epi16(w, 4), half);
+        __m512i low = _mm512_dpbusd_epi32(_mm512_setzero_si512(), _mm512_and_si512(w, half), x0);
+        s[r] = _mm512_dpbusd_epi32(low, upper, x1);
+    }
+    __m512i a = v_sum_pairs(s[0], s[1]), b = _mm512_add_epi32(a, _mm512_shuffle_epi32(a, 0xEE));
+    __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 0, 0, 0, 0, 0, 0, 0);
+    return v_ordered(b, order, 8 * total);
 }
 
 /* ---- Words of four int8 ---------------------------------------------------------------------- */

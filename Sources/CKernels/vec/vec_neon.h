@@ -110,11 +110,6 @@ MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd)
 
 /* ---- Blocks of 32 bytes ---------------------------------------------------------------------- */
 
-typedef int8x16x2_t v_q8;
-typedef uint8x16x2_t v_q4;
-typedef int32x4_t v_q32;
-typedef int32x4x2_t v_q32x2;
-typedef int8x16x4_t v_q8x2;
 typedef float32x4x2_t v_f8;
 
 MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
@@ -123,15 +118,8 @@ MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
     int32_t four = vget_lane_s32(vreinterpret_s32_s8(bytes), 0);
     memcpy(p, &four, sizeof four);
 }
-MG_INLINE v_q8 v_q8_load(const int8_t *p) { return (v_q8){{vld1q_s8(p), vld1q_s8(p + 16)}}; }
-MG_INLINE v_q4 v_q4_load(const uint8_t *p) { return (v_q4){{vld1q_u8(p), vld1q_u8(p + 16)}}; }
-MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) {
-    return (v_q8x2){{vld1q_s8(p), vld1q_s8(p + 16), vld1q_s8(p + 32), vld1q_s8(p + 48)}};
-}
-MG_INLINE v_q32 v_q32_zero(void) { return vdupq_n_s32(0); }
-MG_INLINE v_q32 v_q32_add(v_q32 a, v_q32 b) { return vaddq_s32(a, b); }
 /* Pairs of products are at most 128 * 127 * 2, which 16 bits hold. */
-MG_INLINE v_q32 v_dot16(int8x16_t w, int8x16_t x, v_q32 sum) {
+MG_INLINE int32x4_t v_dot16(int8x16_t w, int8x16_t x, int32x4_t sum) {
 #if defined(MG_DOT_PRODUCT)
     return vdotq_s32(sum, w, x);
 #else
@@ -145,39 +133,49 @@ MG_INLINE int32x4_t v_first(int32x4_t a) {
     __asm__ volatile("" : "+w"(a) : : "memory");
     return a;
 }
-MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
-    v_q32 both = v_dot16(w.val[1], x.val[1], v_dot16(w.val[0], x.val[0], sum));
-#if defined(MG_DOT_PRODUCT)
-    return both;
-#else
-    return v_first(both);
+typedef struct {
+    int32x4_t row[8];
+} v_q8_sums;
+MG_INLINE v_q8_sums v_q8_sums_zero(void) {
+    v_q8_sums s;
+    MG_UNROLL
+    for (size_t r = 0; r < 8; r++) s.row[r] = vdupq_n_s32(0);
+    return s;
+}
+MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
+    int8x16_t x0 = vld1q_s8(x), x1 = vld1q_s8(x + 16);
+    MG_UNROLL
+    for (size_t r = 0; r < 8; r++) {
+        const int8_t *w = (const int8_t *)p + r * 32;
+        s.row[r] = v_dot16(vld1q_s8(w + 16), x1, v_dot16(vld1q_s8(w), x0, s.row[r]));
+#if !defined(MG_DOT_PRODUCT)
+        s.row[r] = v_first(s.row[r]);
 #endif
+    }
+    return s;
 }
-MG_INLINE int32x4_t v_sum4(v_q32 a, v_q32 b, v_q32 c, v_q32 d) {
-    return vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d));
-}
-MG_INLINE v_f8 v_q8_sum8(const v_q32 s[8], int32_t x) {
-    (void)x;
-    return (v_f8){{vcvtq_f32_s32(v_sum4(s[0], s[1], s[2], s[3])),
-                   vcvtq_f32_s32(v_sum4(s[4], s[5], s[6], s[7]))}};
-}
-MG_INLINE v_q32 v_dot_halves(uint8x16_t w, int8x16_t low, int8x16_t high) {
-    int8x16_t lower = vreinterpretq_s8_u8(vandq_u8(w, vdupq_n_u8(15)));
-    return v_dot16(vreinterpretq_s8_u8(vshrq_n_u8(w, 4)), high, v_dot16(lower, low, v_q32_zero()));
-}
-MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
-    return (v_q32x2){{v_first(v_dot_halves(w.val[0], x.val[0], x.val[1])),
-                      v_first(v_dot_halves(w.val[1], x.val[2], x.val[3]))}};
-}
-MG_INLINE v_f8 v_q4_sums(const v_q32x2 s[8], int block, int32_t excess) {
+/* Eight sums over lanes, less the excess. */
+MG_INLINE v_f8 v_sum_rows(const int32x4_t s[8], int32_t excess) {
+    int32x4_t a = vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]));
+    int32x4_t b = vpaddq_s32(vpaddq_s32(s[4], s[5]), vpaddq_s32(s[6], s[7]));
     int32x4_t less = vdupq_n_s32(excess);
-    int32x4_t a = v_sum4(s[0].val[block], s[1].val[block], s[2].val[block], s[3].val[block]);
-    int32x4_t b = v_sum4(s[4].val[block], s[5].val[block], s[6].val[block], s[7].val[block]);
     return (v_f8){{vcvtq_f32_s32(vsubq_s32(a, less)), vcvtq_f32_s32(vsubq_s32(b, less))}};
 }
-MG_INLINE void v_q4_sum8(const v_q32x2 s[8], int32_t x0, int32_t x1, v_f8 *y0, v_f8 *y1) {
-    *y0 = v_q4_sums(s, 0, 8 * x0);
-    *y1 = v_q4_sums(s, 1, 8 * x1);
+MG_INLINE v_f8 v_q8_sums_of(v_q8_sums s, int32_t total) {
+    (void)total;
+    return v_sum_rows(s.row, 0);
+}
+MG_INLINE v_f8 v_q4_block(const void *p, const int8_t *x, int32_t total) {
+    int8x16_t x0 = vld1q_s8(x), x1 = vld1q_s8(x + 16);
+    int32x4_t s[8];
+    MG_UNROLL
+    for (size_t r = 0; r < 8; r++) {
+        uint8x16_t w = vld1q_u8((const uint8_t *)p + r * 16);
+        int8x16_t low = vreinterpretq_s8_u8(vandq_u8(w, vdupq_n_u8(15)));
+        int8x16_t upper = vreinterpretq_s8_u8(vshrq_n_u8(w, 4));
+        s[r] = v_first(v_dot16(upper, x1, v_dot16(low, x0, vdupq_n_s32(0))));
+    }
+    return v_sum_rows(s, 8 * total);
 }
 MG_INLINE v_f8 v8_set1(float a) { return (v_f8){{vdupq_n_f32(a), vdupq_n_f32(a)}}; }
 MG_INLINE v_f8 v8_load(const float *p) { return (v_f8){{vld1q_f32(p), vld1q_f32(p + 4)}}; }

@@ -110,45 +110,38 @@ MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd)
     v_transpose4(src + 4 * ld, ld, dst + 4, ldd);
 }
 
-/* ---- Blocks of 32 bytes: they stay in memory ------------------------------------------------- */
+/* ---- Blocks of eight rows -------------------------------------------------------------------- */
 
-typedef const int8_t *v_q8, *v_q8x2;
-typedef const uint8_t *v_q4;
-typedef int32_t v_q32;
-typedef struct {
-    int32_t block[2];
-} v_q32x2;
 typedef struct {
     float lane[8];
 } v_f8;
 
 MG_INLINE void v_store_q8(int8_t *p, v_f32 a) { *p = (int8_t)v_round(a); }
-MG_INLINE v_q8 v_q8_load(const int8_t *p) { return p; }
-MG_INLINE v_q4 v_q4_load(const uint8_t *p) { return p; }
-MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) { return p; }
-MG_INLINE v_q32 v_q32_zero(void) { return 0; }
-MG_INLINE v_q32 v_q32_add(v_q32 a, v_q32 b) { return a + b; }
-MG_INLINE v_q32 v_q8_dot(v_q8 w, v_q8 x, v_q32 sum) {
-    for (int i = 0; i < 32; i++) sum += w[i] * x[i];
-    return sum;
+typedef struct {
+    int32_t row[8];
+} v_q8_sums;
+MG_INLINE v_q8_sums v_q8_sums_zero(void) { return (v_q8_sums){{0}}; }
+MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
+    const int8_t *w = p;
+    for (int r = 0; r < 8; r++, w += 32)
+        for (int i = 0; i < 32; i++) s.row[r] += w[i] * x[i];
+    return s;
 }
-MG_INLINE v_f8 v_q8_sum8(const v_q32 s[8], int32_t x) {
-    (void)x;
+MG_INLINE v_f8 v_q8_sums_of(v_q8_sums s, int32_t total) {
+    (void)total;
     v_f8 y;
-    for (int i = 0; i < 8; i++) y.lane[i] = (float)s[i];
+    for (int r = 0; r < 8; r++) y.lane[r] = (float)s.row[r];
     return y;
 }
-MG_INLINE v_q32x2 v_q4_dot(v_q4 w, v_q8x2 x) {
-    v_q32x2 sum = {{0, 0}};
-    for (int b = 0; b < 2; b++, w += 16, x += 32)
-        for (int i = 0; i < 16; i++) sum.block[b] += (w[i] & 15) * x[i] + (w[i] >> 4) * x[16 + i];
-    return sum;
-}
-MG_INLINE void v_q4_sum8(const v_q32x2 s[8], int32_t x0, int32_t x1, v_f8 *y0, v_f8 *y1) {
-    for (int i = 0; i < 8; i++) {
-        y0->lane[i] = (float)(s[i].block[0] - 8 * x0);
-        y1->lane[i] = (float)(s[i].block[1] - 8 * x1);
+MG_INLINE v_f8 v_q4_block(const void *p, const int8_t *x, int32_t total) {
+    const uint8_t *w = p;
+    v_f8 y;
+    for (int r = 0; r < 8; r++, w += 16) {
+        int32_t sum = -8 * total;
+        for (int i = 0; i < 16; i++) sum += (w[i] & 15) * x[i] + (w[i] >> 4) * x[16 + i];
+        y.lane[r] = (float)sum;
     }
+    return y;
 }
 MG_INLINE v_f8 v8_set1(float a) { return (v_f8){{a, a, a, a, a, a, a, a}}; }
 MG_INLINE v_f8 v8_load(const float *p) {

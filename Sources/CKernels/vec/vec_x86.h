@@ -34,23 +34,9 @@ MG_INLINE void v_transpose8(const float *src, size_t ld, float *dst, size_t ldd)
 
 /* ---- Blocks of 32 bytes ---------------------------------------------------------------------- */
 
-typedef __m256i v_q8, v_q32, v_q4;
-typedef __m256i v_q32x2; /* lanes 0 ... 3 belong to the first block, 4 ... 7 to the second */
-typedef struct {
-    __m256i low, high; /* elements 0 ... 15 of both blocks, and 16 ... 31 */
-} v_q8x2;
 typedef __m256 v_f8;
 
 MG_INLINE __m256i v_load_bytes(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
-MG_INLINE v_q8 v_q8_load(const int8_t *p) { return v_load_bytes(p); }
-MG_INLINE v_q4 v_q4_load(const uint8_t *p) { return v_load_bytes(p); }
-MG_INLINE v_q8x2 v_q8x2_load(const int8_t *p) {
-    __m256i first = v_load_bytes(p), second = v_load_bytes(p + 32);
-    return (v_q8x2){_mm256_permute2x128_si256(first, second, 0x20),
-                    _mm256_permute2x128_si256(first, second, 0x31)};
-}
-MG_INLINE v_q32 v_q32_zero(void) { return _mm256_setzero_si256(); }
-MG_INLINE v_q32 v_q32_add(v_q32 a, v_q32 b) { return _mm256_add_epi32(a, b); }
 /* Sums of the lanes of four vectors, in each half of the register by itself. */
 MG_INLINE __m256i v_sum_halves(const __m256i *s) {
     __m256i a =
@@ -58,19 +44,6 @@ MG_INLINE __m256i v_sum_halves(const __m256i *s) {
     __m256i b =
         _mm256_add_epi32(_mm256_unpacklo_epi32(s[2], s[3]), _mm256_unpackhi_epi32(s[2], s[3]));
     return _mm256_add_epi32(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-}
-MG_INLINE v_f8 v_less(__m256i sums, int32_t excess) {
-    return _mm256_cvtepi32_ps(_mm256_sub_epi32(sums, _mm256_set1_epi32(excess)));
-}
-MG_INLINE __m256i v_sum8(const v_q32 s[8]) {
-    __m256i a = v_sum_halves(s), b = v_sum_halves(s + 4);
-    return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
-                            _mm256_permute2x128_si256(a, b, 0x31));
-}
-MG_INLINE void v_q4_sum8(const v_q32x2 s[8], int32_t x0, int32_t x1, v_f8 *y0, v_f8 *y1) {
-    __m256i a = v_sum_halves(s), b = v_sum_halves(s + 4);
-    *y0 = v_less(_mm256_permute2x128_si256(a, b, 0x20), 8 * x0);
-    *y1 = v_less(_mm256_permute2x128_si256(a, b, 0x31), 8 * x1);
 }
 MG_INLINE v_f8 v8_set1(float a) { return _mm256_set1_ps(a); }
 MG_INLINE v_f8 v8_load(const float *p) { return _mm256_loadu_ps(p); }

@@ -5,7 +5,7 @@ import CKernels
 
 /// The storage of a quantised matrix (rows, columns): element = scale · q.
 ///
-/// Rows are padded with zeros to whole blocks of 32.
+/// Rows are padded with zeros to whole blocks of 32. Eight rows lie side by side, block by block.
 public enum QuantizedFormat: String, Sendable, CaseIterable {
   /// q in -127 … 127, one float32 scale per row (output channel).
   case int8
@@ -28,25 +28,34 @@ public enum QuantizedFormat: String, Sendable, CaseIterable {
   /// Blocks of a row.
   static func blockCount(_ columns: Int) -> Int { (columns + blockSize - 1) / blockSize }
 
-  /// Bytes of a row's values.
-  func rowByteCount(_ columns: Int) -> Int {
-    QuantizedFormat.blockCount(columns) * (self == .int4 ? 16 : 32)
+  /// The extents of all blocks: groups of rows, blocks of a row and rows of a group.
+  private func blockShape(rows: Int, columns: Int) -> [Int] {
+    let group = Int(MG_GROUP)
+    return [(rows + group - 1) / group, QuantizedFormat.blockCount(columns), group]
   }
 
-  /// The extents of all scales: rows, or groups of rows, blocks of a row and rows of a group.
+  /// The extents of all values: those of the blocks, and bytes.
+  func valueShape(rows: Int, columns: Int) -> [Int] {
+    blockShape(rows: rows, columns: columns) + [mg_block_bytes(kernel)]
+  }
+
+  /// The extents of all scales: rows, or those of the blocks.
   func scaleShape(rows: Int, columns: Int) -> [Int] {
-    let group = Int(MG_GROUP)
-    return self == .int8
-      ? [rows] : [(rows + group - 1) / group, QuantizedFormat.blockCount(columns), group]
+    self == .int8 ? [rows] : blockShape(rows: rows, columns: columns)
+  }
+
+  /// Bytes of all values.
+  func valueByteCount(rows: Int, columns: Int) -> Int {
+    mg_quantized_value_bytes(kernel, rows, columns)
   }
 
   /// Bytes of all scales.
   func scaleByteCount(rows: Int, columns: Int) -> Int {
-    scaleShape(rows: rows, columns: columns).reduce(self == .int8 ? 4 : 2, *)
+    mg_quantized_scale_bytes(kernel, rows, columns)
   }
 
   /// Bytes of a matrix: values and scales.
   func byteCount(rows: Int, columns: Int) -> Int {
-    rows * rowByteCount(columns) + scaleByteCount(rows: rows, columns: columns)
+    valueByteCount(rows: rows, columns: columns) + scaleByteCount(rows: rows, columns: columns)
   }
 }

@@ -10,9 +10,11 @@ struct QuantizationHeader: Sendable, Equatable {
   var method: String
 
   static let key = "quantization"
-  /// 2 groups the scales of blocks by eight rows; in 1, of November 2026, those of all rows stood
-  /// together, and of its files those without blocks are read.
-  static let version = 2
+  /// The layout of values and scales.
+  ///
+  /// 3 has eight rows side by side, block by block. 1 and 2, of the days before in November 2026,
+  /// had rows one after the other and are not read.
+  static let version = 3
 
   var json: JSON {
     [
@@ -35,10 +37,7 @@ struct QuantizationHeader: Sendable, Equatable {
     }
     guard let version = json["version"]?.intValue else { throw damage("Found no version") }
     guard let name = json["format"]?.stringValue else { throw damage("Found no format") }
-    guard
-      version == QuantizationHeader.version
-        || version == 1 && name == QuantizedFormat.int8.rawValue
-    else {
+    guard version == QuantizationHeader.version else {
       throw .unknownQuantization(
         path: file.path, found: "version \(version)",
         expected: "version \(QuantizationHeader.version)")
@@ -71,7 +70,7 @@ struct QuantizedTensors {
     let (rows, columns) = (parameter.shape[0], parameter.shape[1])
     values = TensorSpecification(
       name: parameter.name, dtype: format == .int4 ? .u8 : .i8,
-      shape: [rows, format.rowByteCount(columns)])
+      shape: format.valueShape(rows: rows, columns: columns))
     scales = TensorSpecification(
       name: "\(parameter.name).scale", dtype: format == .int8 ? .f32 : .f16,
       shape: format.scaleShape(rows: rows, columns: columns))

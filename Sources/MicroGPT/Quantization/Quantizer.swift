@@ -210,8 +210,9 @@ private struct QuantizedMatrix {
     self.format = format
     self.compute = compute
     let (rows, columns) = (shape[0], shape[1])
-    values = try Arena(byteCount: rows * format.rowByteCount(columns))
+    values = try Arena(byteCount: format.valueByteCount(rows: rows, columns: columns))
     scales = try Arena(byteCount: format.scaleByteCount(rows: rows, columns: columns))
+    try compute.reserve(scratchPerWorker: mg_quantized_stride(columns) / 4, shared: 0)
     mg_quantize_matrix(
       compute.context, format.kernel, rows, columns, source.baseAddress, searches ? 1 : 0,
       values.base, scales.base)

@@ -54,7 +54,7 @@ import Testing
       }
     }
     let matrices = linear(120, 40) + linear(40, 40) + linear(160, 40) + linear(40, 160)
-    let head = target == nil ? 4 * 11 * 40 : 11 * (64 + 4)
+    let head = target == nil ? 4 * 11 * 40 : 16 * 64 + 11 * 4  // whole groups of eight rows
     let vectors = 4 * (2 * (120 + 40 + 160 + 40 + 4 * 40) + 2 * 40)
     #expect(result.weightBytesPerPass == 2 * matrices + head + vectors + 4 * 40)
     let headBytes: Int

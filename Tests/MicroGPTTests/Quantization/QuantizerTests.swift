@@ -232,24 +232,25 @@ import Testing
       return made.folder.failure { _ = try ModelFile(path: path, for: .inference) }
     }
     #expect(
-      try message("{\"version\":3,\"format\":\"int8\"}")
-        == "65 DIR/c is quantised in an unknown way. Found version 3, expected version 2. Quantise the "
+      try message("{\"version\":4,\"format\":\"int8\"}")
+        == "65 DIR/c is quantised in an unknown way. Found version 4, expected version 3. Quantise the "
         + "model again with this mgpt, or use a newer one.")
     #expect(
-      try message("{\"version\":2,\"format\":\"int3\"}")
+      try message("{\"version\":3,\"format\":\"int3\"}")
         == "65 DIR/c is quantised in an unknown way. Found format \"int3\", expected int8, int8-block, "
         + "int4. Quantise the model again with this mgpt, or use a newer one.")
     #expect(
-      try message("{\"version\":2,\"format\":\"int4\"}")
+      try message("{\"version\":3,\"format\":\"int4\"}")
         == "65 DIR/c does not fit the model. Found tensor blocks.0.attention.qkv.weight of shape "
-        + "(36, 32), expected (36, 16). Check the model's configuration or name another "
+        + "(5, 1, 8, 32), expected (5, 1, 8, 16). Check the model's configuration or name another "
         + "checkpoint.")
-    // The first version has scales of blocks in another order.
-    #expect(try message("{\"version\":1,\"format\":\"int8\"}") == "no error")
-    #expect(
-      try message("{\"version\":1,\"format\":\"int4\"}")
-        == "65 DIR/c is quantised in an unknown way. Found version 1, expected version 2. Quantise the "
-        + "model again with this mgpt, or use a newer one.")
+    // Older versions have rows one after the other.
+    for version in 1...2 {
+      #expect(
+        try message("{\"version\":\(version),\"format\":\"int8\"}")
+          == "65 DIR/c is quantised in an unknown way. Found version \(version), expected version 3. "
+          + "Quantise the model again with this mgpt, or use a newer one.")
+    }
   }
 }
 
