@@ -209,7 +209,8 @@ static void expect_next(const dot_job *job, size_t worker, size_t workers) {
     const mg_quantized *w = job->product->w.next;
     if (!w) return;
     mg_range r = mg_share(w->n, MG_GROUP, worker, workers);
-    size_t rows = EXPECTED_BYTES / (mg_quantized_value_bytes(w->format, 1, w->k) + 1) + 1;
+    size_t group = mg_quantized_value_bytes(w->format, MG_GROUP, w->k);
+    size_t rows = (EXPECTED_BYTES / (group + 1) + 1) * MG_GROUP;
     if (r.end - r.first > rows) r.end = r.first + rows;
     mg_stretch stretches[MG_STRETCHES];
     stretches_of(w, r, stretches);
