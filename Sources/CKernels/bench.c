@@ -286,3 +286,23 @@ double mg_bench_read(const mg_context *context, size_t byte_count, double second
     free(data);
     return rate;
 }
+
+void *bench_codes(bench *b, size_t count) {
+    int8_t *x = bench_block(b, count);
+    for (size_t i = 0; bench_ready(b) && i < count; i++) x[i] = (int8_t)(i * 37 % 255) - 127;
+    return x;
+}
+
+mg_quantized bench_weights(bench *b, mg_quantization format, size_t n, size_t k) {
+    mg_quantized w = {.format = format, .n = n, .k = k};
+    w.values = bench_codes(b, mg_quantized_value_bytes(format, n, k));
+    size_t size = mg_quantized_scale_bytes(format, n, k);
+    if (format == MG_Q8_ROW) {
+        w.scales = bench_floats(b, n);
+    } else {
+        uint16_t *scales = bench_block(b, size);
+        for (size_t i = 0; bench_ready(b) && i < size / sizeof *scales; i++) scales[i] = 0x2400;
+        w.scales = scales;
+    }
+    return w;
+}

@@ -44,6 +44,12 @@ void *bench_block(bench *b, size_t byte_count);
 /* `count` floats, uniform in -1 ... 1 and the same in every run; NULL as above. */
 float *bench_floats(bench *b, size_t count);
 
+/* Bytes of small integers: 127 at most, as eight bits want it; any as four. */
+void *bench_codes(bench *b, size_t count);
+
+/* A quantised matrix of such codes, with scales of 2^-6 where they are half precision. */
+mg_quantized bench_weights(bench *b, mg_quantization format, size_t n, size_t k);
+
 /* Floats that are no operand: the footprint leaves them out. */
 float *bench_scratch(bench *b, size_t count);
 

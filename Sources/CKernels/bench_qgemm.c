@@ -6,16 +6,9 @@
 
 static size_t padded(size_t n, size_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
-/* Bytes of small integers: 127 at most, as eight bits want it; any as four. */
-static void *values(bench *b, size_t count) {
-    int8_t *x = bench_block(b, count);
-    for (size_t i = 0; bench_ready(b) && i < count; i++) x[i] = (int8_t)(i * 37 % 255) - 127;
-    return x;
-}
-
 static mg_q8_rows rows_of(bench *b, size_t rows, size_t k) {
     size_t stride = mg_quantized_stride(k), blocks = stride / MG_BLOCK;
-    mg_q8_rows x = {.rows = rows, .k = k, .values = values(b, rows * stride)};
+    mg_q8_rows x = {.rows = rows, .k = k, .values = bench_codes(b, rows * stride)};
     x.sums = bench_block(b, rows * blocks * sizeof *x.sums);
     x.scales = bench_floats(b, rows);
     for (size_t i = 0; bench_ready(b) && i < rows * blocks; i++) {
@@ -23,21 +16,6 @@ static mg_q8_rows rows_of(bench *b, size_t rows, size_t k) {
         for (size_t j = 0; j < MG_BLOCK; j++) x.sums[i] += x.values[i * MG_BLOCK + j];
     }
     return x;
-}
-
-/* With scales of 2^-6 where they are half precision. */
-static mg_quantized weights_of(bench *b, mg_quantization format, size_t n, size_t k) {
-    mg_quantized w = {.format = format, .n = n, .k = k};
-    w.values = values(b, mg_quantized_value_bytes(format, n, k));
-    size_t size = mg_quantized_scale_bytes(format, n, k);
-    if (format == MG_Q8_ROW) {
-        w.scales = bench_floats(b, n);
-    } else {
-        uint16_t *scales = bench_block(b, size);
-        for (size_t i = 0; bench_ready(b) && i < size / sizeof *scales; i++) scales[i] = 0x2400;
-        w.scales = scales;
-    }
-    return w;
 }
 
 /* ---- Kernels --------------------------------------------------------------------------------- */
@@ -60,7 +38,7 @@ void bench_pack_quantized(bench *b) {
     size_t count = size[0], k = size[1]; /* of one group of the driver's loops */
     mg_quantization format = (mg_quantization)size[2];
     size_t words = padded(count, b->kernels->nr) * mg_q8_words(k, format != MG_Q8_ROW);
-    mg_quantized w = weights_of(b, format, count, k);
+    mg_quantized w = bench_weights(b, format, count, k);
     float *dst = bench_floats(b, words);
     static const char *const names[] = {"8-bit row", "8-bit block", "4-bit block"};
     bench_describe(b, 0, (double)mg_quantized_value_bytes(format, count, k) + 4.0 * (double)words,
@@ -74,7 +52,7 @@ static void measure_block(bench *b, mg_quantization format, const size_t *size) 
     size_t m = size[0], n = size[1], k = size[2];
     int by_block = format != MG_Q8_ROW;
     mg_q8_rows x = rows_of(b, m, k);
-    mg_quantized w = weights_of(b, format, n, k);
+    mg_quantized w = bench_weights(b, format, n, k);
     float *left = bench_scratch(b, padded(m, f->mr) * mg_q8_words(k, by_block));
     float *right = bench_scratch(b, padded(n, f->nr) * mg_q8_words(k, by_block));
     float *c = bench_floats(b, m * n);
@@ -112,7 +90,7 @@ void bench_dot_peak_q8(bench *b) {
 static void measure_matmul(bench *b, mg_quantization format, const size_t *size) {
     size_t m = size[0], n = size[1], k = size[2];
     mg_quantized_product product = {
-        .a = rows_of(b, m, k), .w = weights_of(b, format, n, k), .ldc = n, .activation = -1};
+        .a = rows_of(b, m, k), .w = bench_weights(b, format, n, k), .ldc = n, .activation = -1};
     product.c = bench_floats(b, m * n);
     mg_context context = bench_context(b, mg_quantized_matmul_scratch(b->kernels, m, k),
                                        mg_quantized_matmul_shared(b->kernels, m, k));

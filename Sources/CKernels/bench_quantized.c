@@ -8,30 +8,6 @@ enum { TOKENS = 768 };
 typedef void gemv_function(const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end,
                            const float *bias, float *c, size_t ldc);
 
-/* Random rows, quantised by the kernels. */
-static mg_quantized quantized(bench *b, mg_quantization format, size_t n, size_t k) {
-    const mg_kernels *f = b->kernels;
-    char *values = bench_block(b, mg_quantized_value_bytes(format, n, k));
-    float *scales = bench_block(b, mg_quantized_scale_bytes(format, n, k)),
-          *x = bench_scratch(b, k), *space = bench_scratch(b, k);
-    uint16_t *halves = (uint16_t *)(void *)scales;
-    for (size_t i = 0; bench_ready(b) && i < n; i++) {
-        x[i % k] = -x[i % k];
-        size_t at = mg_block_index(k, i, 0);
-        void *row = values + at * mg_block_bytes(format);
-        if (format == MG_Q8_ROW) {
-            f->quantize_row_q8(k, x, (int8_t *)(void *)space, NULL, scales + i);
-            for (size_t j = 0; j < k / MG_BLOCK; j++)
-                memcpy((char *)row + j * MG_GROUP * MG_BLOCK, (char *)space + j * MG_BLOCK,
-                       MG_BLOCK);
-        } else if (format == MG_Q8_BLOCK)
-            f->quantize_blocks_q8(k, x, row, halves + at);
-        else
-            f->quantize_blocks_q4(k, x, NULL, 0, row, halves + at);
-    }
-    return (mg_quantized){.format = format, .n = n, .k = k, .values = values, .scales = scales};
-}
-
 static mg_q8_rows activations(bench *b, size_t rows, size_t k) {
     size_t stride = mg_quantized_stride(k);
     void *memory = bench_block(b, mg_q8_rows_bytes(rows, k));
@@ -49,7 +25,7 @@ static void bench_gemv(bench *b, gemv_function *gemv, mg_quantization format) {
     SHAPES({1, 384, 128}, {1, 3072, 768}, {8, 3072, 768}, {1, 131072, 768}, {8, 131072, 768});
     size_t rows = size[0], n = size[1], k = size[2];
     mg_q8_rows a = activations(b, rows, k);
-    mg_quantized w = quantized(b, format, n, k);
+    mg_quantized w = bench_weights(b, format, n, k);
     float *c = bench_floats(b, rows * n);
     size_t weights =
         mg_quantized_value_bytes(format, n, k) + mg_quantized_scale_bytes(format, n, k);
@@ -120,7 +96,7 @@ void bench_quantize_blocks_q4(bench *b) {
 void bench_dequantize_row(bench *b) {
     SHAPES({128}, {768});
     size_t k = size[0];
-    mg_quantized w = quantized(b, MG_Q8_ROW, 1, k);
+    mg_quantized w = bench_weights(b, MG_Q8_ROW, 1, k);
     float *y = bench_floats(b, k);
     bench_describe(b, (double)k, 5.0 * (double)k, "k=%zu", k);
     while (bench_continue(b)) b->kernels->dequantize_row(&w, 0, y);

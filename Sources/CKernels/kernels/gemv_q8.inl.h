@@ -57,7 +57,7 @@ MG_INLINE void fetch_ahead(const gemv_strip *p, size_t at, size_t bytes, size_t 
  * which are fetched in a step, are constants. */
 MG_INLINE void q8_row_group(const gemv_strip *p, size_t row, size_t tokens, size_t lines, v_f8 *y) {
     enum { BYTES = GROUP * MG_BLOCK };
-    v_q8_sums sums[2] = {v_q8_sums_zero(), v_q8_sums_zero()};
+    v_q8_sums sums[2] = {0};
     size_t blocks = p->stride / MG_BLOCK, first = row * p->stride;
     int32_t total[2] = {0, 0};
     for (size_t b = 0; b < blocks; b++) {
@@ -91,7 +91,7 @@ MG_INLINE void block_group(const gemv_strip *p, size_t row, size_t bytes, size_t
             const int8_t *x = p->x + t * p->stride + b * MG_BLOCK;
             int32_t total = p->sums[t * blocks + b];
             v_f8 product = bytes == GROUP * MG_BLOCK
-                               ? v_q8_sums_of(v_q8_sums_add(v_q8_sums_zero(), w, x), total)
+                               ? v_q8_sums_of(v_q8_sums_add((v_q8_sums){0}, w, x), total)
                                : v_q4_block(w, x, total);
             sum[t] = v8_fma(product, scale, sum[t]);
         }

@@ -119,12 +119,6 @@ MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
 typedef struct {
     __m256i row[8];
 } v_q8_sums;
-MG_INLINE v_q8_sums v_q8_sums_zero(void) {
-    v_q8_sums s;
-    MG_UNROLL
-    for (size_t r = 0; r < 8; r++) s.row[r] = _mm256_setzero_si256();
-    return s;
-}
 /* |w| * (x with the sign of w): pairs of products are at most 128 * 127 * 2, which 16 bits hold. */
 MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
     __m256i part = v_load_bytes(x), ones = _mm256_set1_epi16(1);

@@ -136,12 +136,6 @@ MG_INLINE int32x4_t v_first(int32x4_t a) {
 typedef struct {
     int32x4_t row[8];
 } v_q8_sums;
-MG_INLINE v_q8_sums v_q8_sums_zero(void) {
-    v_q8_sums s;
-    MG_UNROLL
-    for (size_t r = 0; r < 8; r++) s.row[r] = vdupq_n_s32(0);
-    return s;
-}
 MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
     int8x16_t x0 = vld1q_s8(x), x1 = vld1q_s8(x + 16);
     MG_UNROLL

@@ -120,7 +120,6 @@ MG_INLINE void v_store_q8(int8_t *p, v_f32 a) { *p = (int8_t)v_round(a); }
 typedef struct {
     int32_t row[8];
 } v_q8_sums;
-MG_INLINE v_q8_sums v_q8_sums_zero(void) { return (v_q8_sums){{0}}; }
 MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
     const int8_t *w = p;
     for (int r = 0; r < 8; r++, w += 32)
