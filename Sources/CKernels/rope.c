@@ -84,7 +84,7 @@ static void rope_worker(void *argument, size_t worker, size_t workers) {
         else if (job->rotated)
             z = (const float *)job->rotated + r * width;
         float *factors = p->normalize && p->factors ? p->factors + r * turning : NULL;
-        size_t at = (p->by_row ? r : r % p->time) * half;
+        size_t at = p->cosine ? r % p->period * half : 0;
         if (!p->cosine)
             normalize_heads(job, z, factors, x);
         else if (z)

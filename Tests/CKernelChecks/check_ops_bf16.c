@@ -52,6 +52,7 @@ static void check_rope(checker *c, size_t workers, int normalize) {
     wide.epsilon = 1e-5f;
     wide.cosine = normals(c, wide.time * wide.head_width / 2, 1);
     wide.sine = normals(c, wide.time * wide.head_width / 2, 1);
+    wide.period = wide.time;
     wide.factors = constant(c, rows * turning, 1);
     float *x = normals(c, rows * width, 1), *expected = normals(c, rows * width, 1);
     float *found = copied(c, rows * width, expected);

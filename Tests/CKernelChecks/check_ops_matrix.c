@@ -205,6 +205,7 @@ static mg_rope rope_shape(checker *c, size_t i) {
         mg_rope_table(positions, half, 10000, cosine, sine);
         p.cosine = cosine;
         p.sine = sine;
+        p.period = p.time;
     }
     return p;
 }
@@ -265,16 +266,18 @@ static void check_rope_rows(checker *c) {
         expect_same(c, "cosine", TIME * HALF, cosine + b * TIME * HALF, wanted);
         expect_same(c, "sine", TIME * HALF, sine + b * TIME * HALF, wanted + ALL * HALF);
     }
-    mg_rope turn = {.batch = 3, .time = TIME, .heads = 2, .kv_heads = 1, .head_width = 2 * HALF};
-    size_t width = 4 * 2 * HALF, size = 3 * TIME * width;
+    mg_rope turn = {.batch = 6, .time = TIME, .heads = 2, .kv_heads = 1, .head_width = 2 * HALF};
+    size_t width = 4 * 2 * HALF, size = 6 * TIME * width;
     float *x = normals(c, size, 1), *y = copied(c, size, x);
     mg_context context = context_make(c, 1, 1, 1, 1, 1);
     turn.cosine = cosine;
     turn.sine = sine;
-    turn.by_row = 1;
+    turn.period = 3 * TIME;
     mg_rope_forward(&context, &turn, x);
-    for (size_t r = 0; r < 3 * TIME; r++)
-        c->k->rope_f32(3, HALF, cosine + r * HALF, sine + r * HALF, 0, 0, y + r * width, NULL);
+    for (size_t r = 0; r < 6 * TIME; r++) {
+        size_t at = r % (3 * TIME) * HALF;
+        c->k->rope_f32(3, HALF, cosine + at, sine + at, 0, 0, y + r * width, NULL);
+    }
     expect_same(c, "row by row", size, x, y);
     context_free(&context);
     case_end(c);

@@ -143,6 +143,18 @@ import Testing
     }
   }
 
+  /// Gates begin with the run where the head reads the state, later where a coda reads it.
+  @Test func gatesBeginByTheCoda() throws {
+    let here = try workspace()
+    let run = try here.mgpt("train --data text.txt --out core \(Self.sizes) --recursion-steps 2")
+    #expect(run.code == 0, "\(run.error)")
+    for (name, start) in [("rlm", "0.22"), ("core", "0.0")] {
+      let refused = try here.mgpt("train --resume \(name) --steps 9 --gate-start 0.5")
+      let words = "--gate-start differs from the run in \(name)/last.safetensors. Found 0.5, "
+      #expect(refused.code == 78 && refused.error.contains(words + "expected \(start)."))
+    }
+  }
+
   /// The words of older programs, with underscores.
   @Test func olderNames() throws {
     let here = try workspace()

@@ -16,6 +16,7 @@ minutes each), and times their steps in turns: that on a quiet machine too.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import statistics
@@ -35,6 +36,7 @@ MODELS = {
     "core 2 × 3, gates from 15 %": ["--core", "2", *LOOP, "--gate-start", "0.15"],
     "4 layers": ["--layers", "4"],
     "1 + core 2 × 3 + 1, final loss": [*WRAPPED, *LOOP, "--recursion-loss", "final"],
+    "1 + core 2 × 3 + 1, gates from 0 %": [*WRAPPED, *LOOP, "--gate-start", "0"],
     "1 + core 2 × 3 + 1, gate loss": [*WRAPPED, *LOOP],
 }
 # The longer runs: the model of 2 layers for as many tokens, and for as many operations.
@@ -49,8 +51,9 @@ LONG_MODELS = {
     "long, 6 layers": (["--layers", "6"], LONG_STEPS),
     "long, 8 layers": (["--layers", "8"], LONG_STEPS),
 }
-GATED = "core 2 × 3, gate loss"
-OTHERS = ("core 2 × 3, gates from 15 %", "1 + core 2 × 3 + 1, gate loss")
+# What the program trains by default, and gates that begin earlier or later than by default.
+GATED = ("core 2 × 3, gate loss", "1 + core 2 × 3 + 1, gate loss")
+OTHERS = ("core 2 × 3, gates from 15 %", "1 + core 2 × 3 + 1, gates from 0 %")
 STEPS = ("train", "losses", "exits", "int8", "time")  # "long" is only done by name
 # The share of the passes that must be saved for at most so many nats.
 BARS = ((0.001, 0.36), (0.005, 0.45), (0.010, 0.55))
@@ -155,8 +158,7 @@ def losses(bench: Bench, seeds: list[int]) -> None:
 
 def exits(bench: Bench, seeds: list[int]) -> None:
     """What leaving early costs, by gate against the bars, and by the other measures beside it."""
-    sweeps = {}
-    for name in (*OTHERS, GATED):
+    for name in (*OTHERS, *GATED):
         print(f"\n{name}\n")
         row("passes saved", *(f"nats lost, seed {seed}" for seed in seeds), "bar")
         row("---", *("---" for _ in seeds), "---")
@@ -164,27 +166,28 @@ def exits(bench: Bench, seeds: list[int]) -> None:
         for bar, saved in BARS:
             cells = (f"{lost_at(sweeps[seed], saved):+.4f}" for seed in seeds)
             row(f"{saved:.0%}", *cells, f"{bar:.3f}")
+        if name in GATED:
+            measures(bench, name, sweeps)
+
+
+def measures(bench: Bench, name: str, gates: dict[int, list[dict]]) -> None:
+    """What leaving by the other measures costs, beside what it costs by gate."""
     print()
-    row("passes saved", *(f"gate / {m}, seed {seed}" for m in ("entropy", "kl") for seed in seeds))
-    row("---", *("---" for _ in range(2 * len(seeds))))
-    others = {
-        (measure, seed): bench.sweep(bench.model(GATED, seed), measure)
-        for measure in ("entropy", "kl")
-        for seed in seeds
-    }
+    kinds = [(measure, seed) for measure in ("entropy", "kl") for seed in gates]
+    row("passes saved", *(f"gate / {measure}, seed {seed}" for measure, seed in kinds))
+    row("---", *("---" for _ in kinds))
+    others = [(seed, bench.sweep(bench.model(name, seed), measure)) for measure, seed in kinds]
     for saved in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6):
-        cells = []
-        for (_, seed), points in others.items():
-            cells.append(f"{lost_at(sweeps[seed], saved):+.4f} / {lost_at(points, saved):+.4f}")
+        cells = (f"{lost_at(gates[s], saved):+.4f} / {lost_at(o, saved):+.4f}" for s, o in others)
         row(f"{saved:.0%}", *cells)
 
 
 def int8(bench: Bench, seeds: list[int]) -> None:
     """The same exits with weights in int8."""
-    row("seed", "threshold", "passes, float32", "passes, int8", "loss, float32", "loss, int8")
+    row("model", "threshold", "passes, float32", "passes, int8", "loss, float32", "loss, int8")
     row("---", "---", "---", "---", "---", "---")
-    for seed in seeds:
-        model = bench.model(GATED, seed)
+    for name, seed in itertools.product(GATED, seeds):
+        model = bench.model(name, seed)
         small = model.with_name("int8.safetensors")
         bench.run("quantize", "--model", model, "--to", "int8", "--out", small, "--force")
         for threshold in ("1", "0.3", "0.2"):
@@ -194,21 +197,21 @@ def int8(bench: Bench, seeds: list[int]) -> None:
                 for m in (model, small)
             )
             passes = (f"{x['passes']:.3f}" for x in (a, b))
-            row(seed, threshold, *passes, *(f"{x['loss']:.4f}" for x in (a, b)))
+            row(f"{name}, seed {seed}", threshold, *passes, *(f"{x['loss']:.4f}" for x in (a, b)))
 
 
 def time(bench: Bench, seeds: list[int], saved: float = 0.55, rounds: int = 7) -> None:
     """Tokens per second with exits that save so much, and without, in turns."""
-    row("seed", "threshold", "µs per token, all passes", "with exits", "ratio", "passes")
+    row("model", "threshold", "µs per token, all passes", "with exits", "ratio", "passes")
     row("---", "---", "---", "---", "---", "---")
-    for seed in seeds:
-        model = bench.model(GATED, seed)
+    for name, seed in itertools.product(GATED, seeds):
+        model = bench.model(name, seed)
         threshold = bench.threshold(model, saved)
         times: dict[float, list[float]] = {1.0: [], threshold: []}
         passes = ""
         for turn in range(rounds):
             for choice in sorted(times, reverse=bool(turn % 2)):
-                arguments = ["--max-tokens", 4000, "--seed", 1, "--exit-threshold", choice]
+                arguments = ["--max-tokens", 16000, "--seed", 1, "--exit-threshold", choice]
                 found = bench.run("generate", "--model", model, *arguments, "--show-depth")
                 rate = re.search(r"at ([\d.]+) ?([KM]?) tokens/s", found.stderr)
                 if not rate:
@@ -219,7 +222,8 @@ def time(bench: Bench, seeds: list[int], saved: float = 0.55, rounds: int = 7) -
                     passes = found.stderr.split(" of 3 passes")[0].split()[-1]
         full, early = (statistics.median(times[choice]) for choice in (1.0, threshold))
         ratio = statistics.median(b / a for a, b in zip(times[1.0], times[threshold]))
-        row(seed, threshold, f"{full:.1f}", f"{early:.1f}", f"{ratio:.2f}", passes)
+        figures = (f"{full:.1f}", f"{early:.1f}", f"{ratio:.2f}")
+        row(f"{name}, seed {seed}", threshold, *figures, passes)
 
 
 def long(bench: Bench, seeds: list[int], rounds: int = 5) -> None:

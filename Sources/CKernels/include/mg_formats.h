@@ -88,6 +88,16 @@ static inline size_t mg_block_index(size_t k, size_t i, size_t b) {
     return (i / MG_GROUP * blocks + b) * MG_GROUP + i % MG_GROUP;
 }
 
+/* The rows from `first` on, a multiple of MG_GROUP. */
+static inline mg_quantized mg_quantized_from(mg_quantized w, size_t first) {
+    size_t blocks = mg_quantized_blocks(first, w.k);
+    w.values = (const char *)w.values + blocks * mg_block_bytes(w.format);
+    w.scales = (const char *)w.scales + mg_quantized_scale_bytes(w.format, first, w.k);
+    if (w.sums) w.sums += first;
+    w.n -= first;
+    return w;
+}
+
 /* Memory of mg_q8_rows: four planes, each on a boundary of 64 bytes if the first one is. */
 static inline size_t mg_whole_lines(size_t bytes) { return (bytes + 63) / 64 * 64; }
 static inline size_t mg_q8_rows_bytes(size_t rows, size_t k) {

@@ -163,8 +163,8 @@ void mg_rope_rows_forward(const mg_rope_rows *rows, float *cosine, float *sine);
 typedef struct {
     size_t batch, time, heads, kv_heads, head_width;
     mg_type type;               /* of qkv; bf16 needs a row of scratch */
-    const float *cosine, *sine; /* (T, D / 2): row r turns by row r mod T; NULL: no rotation */
-    int by_row;                 /* they are (B*T, D / 2): row r by row r */
+    const float *cosine, *sine; /* (period, D / 2) at least; NULL: no rotation */
+    size_t period;              /* row r turns by row r mod period */
     int normalize;
     float epsilon;
     float *factors; /* or NULL where not normalised or no gradient is wanted */

@@ -122,10 +122,16 @@ struct ModelRecorder {
   ) -> Tensor {
     let name = "blocks.\(layer).\(half).norm"
     guard let pass else { return norm(x, name, compact: true) }
-    let ofPass = parameter(
-      "\(Recursion.gainName(pass: pass.number, layer: layer, half)).gain")
-    let gain = optionalParameter("\(name).weight").map { graph.product($0, ofPass) } ?? ofPass
-    return norm(x, gain: gain, bias: optionalParameter("\(name).bias"), compact: true)
+    return norm(
+      x, gain: gain(layer, half, pass.number), bias: optionalParameter("\(name).bias"),
+      compact: true)
+  }
+
+  /// The gain of that norm in a pass, counted from 0.
+  private mutating func gain(_ layer: Int, _ half: String, _ number: Int) -> Tensor {
+    let ofPass = parameter("\(Recursion.gainName(pass: number, layer: layer, half)).gain")
+    let own = optionalParameter("blocks.\(layer).\(half).norm.weight")
+    return own.map { graph.product($0, ofPass) } ?? ofPass
   }
 
   /// The residual sum behind one half of a block, the new part times the scale of the pass.
@@ -163,22 +169,43 @@ struct ModelRecorder {
   }
 
   private mutating func queriesKeysValues(_ x: Tensor, _ layer: Int) -> Tensor {
+    let map = linearParameters("blocks.\(layer).attention.qkv")
+    return turned(graph.linear(x, map, compact: true), configuration.heads)
+  }
+
+  /// Queries and keys where their positions turn them.
+  private mutating func turned(_ qkv: Tensor, _ heads: HeadLayout) -> Tensor {
     let c = configuration
-    let qkv = graph.linear(x, linearParameters("blocks.\(layer).attention.qkv"), compact: true)
     guard c.position == .rope || c.queryKeyNorm else { return qkv }
     return graph.rotary(
-      qkv, heads: c.heads, contextLength: c.contextLength, rotates: c.position == .rope,
+      qkv, heads: heads, contextLength: c.contextLength, rotates: c.position == .rope,
       normalizes: c.queryKeyNorm, angles: angles)
   }
 
-  /// Fills the places in the cache of a pass that nobody entered: from the state `x` that all
-  /// tokens left with, or with the keys and values of the pass they left in.
-  mutating func fillCache(_ x: Tensor, _ pass: Pass) {
+  /// Fills the places of a layer in the caches of passes that nobody entered, from the state `x`
+  /// that all tokens left with.
+  mutating func projectKeys(_ x: Tensor, _ layer: Int, _ passes: Range<Int>) {
     let c = configuration
-    for layer in c.coreLayers {
-      let shared = pass.sharesKeys ? keptKeys[layer] : nil
-      let qkv = shared ?? queriesKeysValues(blockNorm(x, layer, "attention", pass), layer)
-      graph.storeKeys(qkv, heads: c.heads, slot: c.cacheSlot(layer: layer, pass: pass.number))
+    let gains = passes.map { gain(layer, "attention", $0) }
+    let entering = graph.norms(
+      x, kind: normKind, gains: gains,
+      bias: optionalParameter("blocks.\(layer).attention.norm.bias"))
+    let whole = linearParameters("blocks.\(layer).attention.qkv")
+    let map = whole.from(c.heads.headCount * c.heads.headWidth)
+    let heads = map == nil ? c.heads : c.heads.withoutQueries
+    graph.storeKeys(
+      turned(graph.linear(entering, map ?? whole), heads), heads: heads,
+      slot: c.cacheSlot(layer: layer, pass: passes.lowerBound), passes: passes.count,
+      stride: c.coreLayers.count)
+  }
+
+  /// The same with the keys and values of the pass in which they left.
+  mutating func shareKeys(_ layer: Int, _ passes: Range<Int>) {
+    guard let kept = keptKeys[layer] else { preconditionFailure("no pass of layer \(layer) yet") }
+    for number in passes {
+      graph.storeKeys(
+        kept, heads: configuration.heads,
+        slot: configuration.cacheSlot(layer: layer, pass: number))
     }
   }
 
@@ -209,12 +236,13 @@ struct ModelRecorder {
       bias: name.flatMap { optionalParameter("\($0).bias") }, compact: compact)
   }
 
+  private var normKind: NormKind { configuration.normalization == .rmsnorm ? .rms : .layer }
+
   private mutating func norm(
     _ x: Tensor, gain: Tensor?, bias: Tensor?, compact: Bool
   ) -> Tensor {
     graph.norm(
-      x, kind: configuration.normalization == .rmsnorm ? .rms : .layer, gain: gain, bias: bias,
-      compact: compact)
+      x, kind: normKind, gain: gain, bias: bias, compact: compact)
   }
 
   private mutating func linearParameters(_ name: String) -> LinearParameters {

@@ -204,10 +204,15 @@ extension ModelRecorder {
 
   /// Fills the caches of the passes from `first` up to `count` of tokens that left with state `h`.
   mutating func fillCaches(_ h: Tensor, _ first: Int, _ count: Int, _ rule: ExitRule) {
-    for number in first..<count {
-      fillCache(h, Pass(number: number, sharesKeys: rule.fill == .share))
-      // Nobody looks at what the last pass would predict.
-      if rule.measure != .gate && number + 1 < count { _ = measuring(number) { $0.coda(h) } }
+    for layer in configuration.coreLayers {
+      switch rule.fill {
+      case .copy: projectKeys(h, layer, first..<count)
+      case .share: shareKeys(layer, first..<count)
+      }
+    }
+    // Nobody looks at what the last pass would predict.
+    for number in first..<count - 1 where rule.measure != .gate {
+      _ = measuring(number) { $0.coda(h) }
     }
   }
 }

@@ -60,11 +60,12 @@ public struct Recipe: Sendable, Equatable {
     adamW.weightDecay = own.weightDecay ?? adamW.weightDecay
   }
 
-  /// The share of a run after which gates begin.
+  /// The share of a run after which the gates of a model with so many layers of coda begin.
   ///
-  /// A first pass that is read from the first step on stays the best place to leave; later is
-  /// better for the last pass alone (tools/bench/README.md, section 10).
-  public static let gateStart = 0.0
+  /// Without a coda the head reads the state itself: a first pass that is read from the first step
+  /// on stays the best place to leave. A coda learns late to read it, and the last pass gains from
+  /// the time alone (tools/bench/README.md, section 10).
+  public static func gateStart(codaCount: Int) -> Double { codaCount > 0 ? 0.22 : 0 }
   /// Warm-up steps of a run: a twentieth of it, 100 at most.
   public static func warmupSteps(of steps: Int) -> Int { min(100, steps / 20) }
   /// Steps between evaluations: four in a run; with `plateau` so many that all halvings fit into

@@ -30,7 +30,8 @@ extension TrainOptions {
           + "only the last"),
       .value(
         "gate-start", "X", .real(.including(0), .including(1)), into: \.gateStart,
-        default: "\(Recipe.gateStart)", example: "0.25",
+        default: "\(Recipe.gateStart(codaCount: 0)), with a coda \(Recipe.gateStart(codaCount: 1))",
+        example: "0.25",
         help: "Share of the run before the gates begin, when only the last pass learns: more is "
           + "better for the last pass, worse for those that leave early"),
       .flag(

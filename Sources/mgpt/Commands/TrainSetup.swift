@@ -135,7 +135,7 @@ extension TrainSetup {
     configuration.recomputes = asked.recompute
     configuration.recursionLoss =
       asked.recursionLoss.flatMap { RecursionLoss(rawValue: $0.rawValue) } ?? .gate
-    configuration.gateStart = asked.gateStart ?? Recipe.gateStart
+    configuration.gateStart = asked.gateStart ?? Recipe.gateStart(codaCount: asked.coda ?? 0)
     configuration.growsLoops = asked.loopGrowth
     configuration.precision =
       asked.precision.flatMap { Precision(rawValue: $0.rawValue) } ?? .float32

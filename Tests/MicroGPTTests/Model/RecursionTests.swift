@@ -35,6 +35,7 @@ import Testing
     Exits(model: "rlm-core", measure: .gate, fill: .copy),
     Exits(model: "rlm-outer-core", measure: .gate, fill: .copy),
     Exits(model: "rlm-core", measure: .entropy, fill: .copy),
+    Exits(model: "gpt2-core", measure: .gate, fill: .copy),
     Exits(model: "rlm-input", measure: .entropy, fill: .share, minimum: 3),
   ]
 
@@ -86,16 +87,46 @@ import Testing
     }
   }
 
+  /// Tokens that leave one by one leave the caches as tokens that leave with others do.
+  ///
+  /// Without queries keys begin within a group of rows at a width of 12, with one at 64.
+  @Test(
+    arguments: [(12, "rlm"), (64, "rlm"), (64, "gpt2-core")],
+    [QuantizationTarget.int8, .int8Block, .int4])
+  func exitsEqualThoseOfAPrompt(
+    _ model: (width: Int, name: String), _ target: QuantizationTarget
+  ) throws {
+    let made = try QuantizedCase(model.name, target, width: model.width)
+    let count = made.quantized.model.configuration.vocabularySize
+    let tokens = randomBatch(20, vocabulary: count, seed: 5).tokens
+    var passes: Set<Int> = []
+    for threshold in [0.2, 0.5, 0.8] {
+      var depth = Depth()
+      depth.exit = ExitRule(threshold: threshold)
+      let one = try Decoder(model: made.quantized.model, compute: made.compute, depth: depth)
+      let many = try Decoder(model: made.quantized.model, compute: made.compute, depth: depth)
+      for t in tokens.indices {
+        let logits = one.decode(tokens[t])
+        many.reset()
+        let prompt = try many.prefill(Array(tokens[...t]))
+        let expected = Array(UnsafeBufferPointer(start: prompt, count: count))
+        let found = Array(UnsafeBufferPointer(start: logits, count: count))
+        #expect(found == expected && one.lastPasses == many.lastPasses, "\(threshold), \(t)")
+        passes.insert(Int(one.lastPasses))
+      }
+    }
+    #expect(passes.count > 1)
+  }
+
   /// Sequences decoded side by side are at different depths, and don't see each other.
   @Test(arguments: rules) func batchesLeaveByTheSameRule(_ exits: Exits) throws {
     let model = try SmallModels.model(exits.model, seed: 3)
     let compute = try Compute(threadCount: 2)
     let vocabulary = SmallModels.vocabularySize
     let tokens = randomBatch(3 * 7, vocabulary: vocabulary, seed: 5).tokens
-    let depth = exits.depth(0.4)
-    let single = try Decoder(model: model, compute: compute, depth: depth)
-    for row in 0..<3 {
-      single.reset()
+    for (row, threshold) in (0..<3).flatMap({ row in [0.2, 0.4, 0.6].map { (row, $0) } }) {
+      let depth = exits.depth(threshold)
+      let single = try Decoder(model: model, compute: compute, depth: depth)
       var expected: [[Float]] = []
       for t in 0..<7 {
         let logits = single.decode(tokens[7 * row + t])
@@ -104,11 +135,11 @@ import Testing
       let batch = try BatchDecoder(
         model: model, compute: compute, sequenceCount: 3, depth: depth)
       for t in 0..<7 {
-        // The third sequence rests at first.
-        let next = (0..<3).map { $0 == 2 && row != 2 && t < 3 ? -1 : tokens[7 * $0 + t] }
+        // The first sequence rests at first and is behind the others then.
+        let next = (0..<3).map { $0 == 0 && row != 0 && t < 3 ? -1 : tokens[7 * $0 + t] }
         let logits = batch.decode(next) + row * vocabulary
         let found = UnsafeBufferPointer(start: logits, count: vocabulary)
-        #expect(largestDifference(found, expected[t]) < 1e-4, "\(row) \(t)")
+        #expect(largestDifference(found, expected[t]) < 1e-4, "\(threshold) \(row) \(t)")
       }
     }
   }

@@ -43,6 +43,7 @@ enum SmallModels {
       (c.normGain, c.linearBias, c.activation, c.embeddingNorm) = (false, true, .gelu, true)
     case "gpt2-rope-final-off":
       (c.position, c.finalNorm, c.tiedHead, c.activation) = (.rope, false, false, .swiglu)
+    case "gpt2-core": (c.layerCount, c.recursion) = (2, Recursion(steps: 4))
     case "rlm", "rlm-core": (c.layerCount, c.recursion) = (3, Recursion(steps: 3))
     case "rlm-outer", "rlm-outer-core", "rlm-input":
       c.layerCount = 4

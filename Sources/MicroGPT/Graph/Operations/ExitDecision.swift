@@ -70,12 +70,6 @@ extension Graph {
     append(KeepKeys(qkv: qkv, before: before, heads: heads, active: active, output: output))
     return output
   }
-
-  /// Puts the keys and values of `qkv` (B, T, (H + 2G) D) into the caches, as `cachedAttention`
-  /// does, without attention.
-  mutating func storeKeys(_ qkv: Tensor, heads: HeadLayout, slot: Int) {
-    append(StoreKeys(qkv: qkv, heads: heads, slot: slot))
-  }
 }
 
 private struct EntropyShares: Operation {
@@ -206,31 +200,4 @@ private struct KeepKeys: Operation {
   }
 
   func backward(_ step: Step) { preconditionFailure("exits have no gradient") }
-}
-
-private struct StoreKeys: Operation {
-  let qkv: Tensor
-  let heads: HeadLayout
-  let slot: Int
-
-  var name: String { "store keys" }
-  var inputs: [Tensor] { [qkv] }
-  var outputs: [Tensor] { [] }
-  var saved: [Tensor] { [] }
-  var differentiable: [Tensor] { [] }
-  var forwardFlops: Double { 0 }
-
-  func forward(_ step: Step) {
-    guard let sequences = step.state.pointee.sequences else {
-      preconditionFailure("a run with caches needs its sequences")
-    }
-    var attention = CachedAttention.layout(qkv, heads, slot: slot)
-    attention.qkv = UnsafePointer(step.floats(qkv))
-    attention.caches = sequences.caches
-    attention.positions = sequences.positions
-    attention.counts = sequences.counts
-    mg_cached_attention_store(step.context, &attention)
-  }
-
-  func backward(_ step: Step) { preconditionFailure("a cache has no gradient") }
 }

@@ -17,10 +17,12 @@ extension Graph {
     precondition(
       weight.shape.rank == 2 && weight.shape[1] == x.shape.last,
       "linear of \(x.shape) by \(weight.shape)")
+    precondition(parameters.firstOut == 0 || !isTraining, "gradients are those of all outputs")
     precondition(bias == nil || bias?.shape.count == weight.shape[0], "bias and \(weight.shape)")
     let shape =
       x.shape.rank == 3
-      ? Shape(x.shape[0], x.shape[1], weight.shape[0]) : Shape(x.shape.rows, weight.shape[0])
+      ? Shape(x.shape[0], x.shape[1], parameters.outCount)
+      : Shape(x.shape.rows, parameters.outCount)
     let output = activation(shape, compact ? compactType : .float32)
     append(Linear(x: x, parameters: parameters, output: output, precision: precision))
     return output
@@ -41,7 +43,7 @@ private struct Linear: Operation {
   var overwrites: [Tensor] { [weight] }
   var differentiable: [Tensor] { [x] + parameters.tensors }
   func scratch(_ kernels: mg_kernels) -> Int { matmulScratch(kernels) }
-  var forwardFlops: Double { 2 * Double(x.shape.rows) * Double(weight.shape.count) }
+  var forwardFlops: Double { 2 * Double(x.shape.count) * Double(parameters.outCount) }
 
   func forward(_ step: Step) {
     var product = step.product(x, by: parameters, into: output, precision)

@@ -50,7 +50,8 @@ private struct Logits: Operation {
     let first = step.floats(x) + (x.shape.rows - count) * width
     if let rows {
       step.quantize(first, into: rows)
-      step.multiply(step.quantizedRows(rows), by: head, bias: nil, into: step.floats(output))
+      step.multiply(
+        step.quantizedRows(rows), by: LinearParameters(weight: head), into: step.floats(output))
     } else {
       var product = mg_dense_product(
         MG_NT, count, head.shape[0], width, first, step.floats(head), step.floats(output))

@@ -6,11 +6,20 @@ import CKernels
 struct LinearParameters: Sendable {
   var weight: Tensor
   var bias: Tensor?
+  /// The first output that is wanted, in inference.
+  private(set) var firstOut = 0
 
   /// Weight, then bias.
   var tensors: [Tensor] { [weight] + [bias].compactMap { $0 } }
-  var outCount: Int { weight.shape[0] }
+  var outCount: Int { weight.shape[0] - firstOut }
   var inCount: Int { weight.shape[1] }
+
+  /// The same without the outputs before `first`; nil where that is in the midst of a group of
+  /// quantised rows.
+  func from(_ first: Int) -> LinearParameters? {
+    if weight.quantizedFormat != nil && first % MG_GROUP != 0 { return nil }
+    return LinearParameters(weight: weight, bias: bias, firstOut: first)
+  }
 }
 
 extension Tensor {
@@ -47,10 +56,13 @@ extension Step {
   func product(
     _ x: Tensor, by parameters: LinearParameters, into y: Tensor, _ precision: Precision
   ) -> mg_product {
-    mg_product(
+    var weight = operand(parameters.weight)
+    let skipped = parameters.firstOut * parameters.weight.byteCount / parameters.weight.shape[0]
+    weight.data += skipped
+    return mg_product(
       form: MG_NT, m: x.shape.rows, n: parameters.outCount, k: parameters.inCount, a: operand(x),
-      b: operand(parameters.weight), c: result(y), accumulate: 0,
-      arithmetic: precision.arithmetic, scale: 1, bias: optionalFloats(parameters.bias),
+      b: weight, c: result(y), accumulate: 0, arithmetic: precision.arithmetic, scale: 1,
+      bias: optionalFloats(parameters.bias).map { $0 + parameters.firstOut },
       finish: MG_KEEP, activation: 0, z: mg_result(), residual: mg_operand())
   }
 

@@ -111,12 +111,10 @@ private struct QuantizedLinear: Operation {
   func sharedScratch(_ kernels: mg_kernels) -> Int {
     quantizedProductScratch(kernels, x.shape.rows, x.shape.last).shared
   }
-  var forwardFlops: Double { 2 * Double(x.shape.rows) * Double(parameters.weight.shape.count) }
+  var forwardFlops: Double { 2 * Double(x.shape.count) * Double(parameters.outCount) }
 
   func forward(_ step: Step) {
-    step.multiply(
-      step.quantizedRows(x), by: parameters.weight, bias: parameters.bias, kind,
-      into: step.floats(output))
+    step.multiply(step.quantizedRows(x), by: parameters, kind, into: step.floats(output))
   }
 
   func backward(_ step: Step) { preconditionFailure("quantised weights have no gradient") }
@@ -155,11 +153,13 @@ extension Step {
 
   /// `y = f(x weight^T + bias)`.
   func multiply(
-    _ x: mg_q8_rows, by weight: Tensor, bias: Tensor?, _ kind: Activation? = nil,
+    _ x: mg_q8_rows, by parameters: LinearParameters, _ kind: Activation? = nil,
     into y: UnsafeMutablePointer<Float>
   ) {
     var product = mg_quantized_product(
-      a: x, w: quantizedMatrix(weight), c: y, ldc: weight.shape[0], bias: optionalFloats(bias),
+      a: x, w: mg_quantized_from(quantizedMatrix(parameters.weight), parameters.firstOut), c: y,
+      ldc: parameters.outCount,
+      bias: optionalFloats(parameters.bias).map { $0 + parameters.firstOut },
       activation: kind.map { Int32($0.kernel.rawValue) } ?? -1, residual: mg_operand())
     mg_quantized_matmul(context, &product)
   }

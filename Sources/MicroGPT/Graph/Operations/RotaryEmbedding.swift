@@ -12,17 +12,21 @@ struct HeadLayout: Equatable, Sendable {
 
   /// Elements of a row of queries, keys and values: (H + 2G) · D.
   var rowWidth: Int { (headCount + 2 * keyValueHeadCount) * headWidth }
+  /// The same without queries.
+  var withoutQueries: HeadLayout {
+    HeadLayout(headCount: 0, keyValueHeadCount: keyValueHeadCount, headWidth: headWidth)
+  }
 }
 
 extension Graph {
   /// Normalises (if asked) and rotates the query and key heads of `qkv`; values pass unchanged.
   ///
-  /// Pair (x[i], x[i + D/2]) turns by t · base^(-2i/D), or by the rows of `angles` (in inference);
-  /// without `rotates` only the normalisation x / sqrt(mean(x²) + epsilon) is done, head by head
-  /// and without gain. *Shapes*: (B, T, (H + 2G) D); angles (2, B·T, D / 2). *Gradient*: the
-  /// rotation is orthogonal, so it is undone on dz after the normalisation's gradient was taken in
-  /// the rotated frame. *Source*: Su et al. 2021, arXiv 2104.09864; Henry et al. 2020,
-  /// arXiv 2010.04245.
+  /// Pair (x[i], x[i + D/2]) turns by t · base^(-2i/D), or by the rows of `angles` (in inference),
+  /// which begin again where qkv has more; without `rotates` only the normalisation
+  /// x / sqrt(mean(x²) + epsilon) is done, head by head and without gain. *Shapes*:
+  /// (B, T, (H + 2G) D); angles (2, rows, D / 2). *Gradient*: the rotation is orthogonal, so it is
+  /// undone on dz after the normalisation's gradient was taken in the rotated frame. *Source*: Su
+  /// et al. 2021, arXiv 2104.09864; Henry et al. 2020, arXiv 2010.04245.
   mutating func rotary(
     _ qkv: Tensor, heads: HeadLayout, contextLength: Int, rotates: Bool, normalizes: Bool,
     base: Double = 10_000, epsilon: Float = 1e-5, angles: Tensor? = nil
@@ -40,7 +44,8 @@ extension Graph {
     let factors = normalizes ? activation(Shape(qkv.shape.rows, turning)) : nil
     append(
       RotaryEmbedding(
-        qkv: qkv, heads: heads, table: table, isByRow: angles != nil, epsilon: epsilon,
+        qkv: qkv, heads: heads, table: table, period: angles?.shape[1] ?? qkv.shape[1],
+        epsilon: epsilon,
         output: output, factors: factors))
     return output
   }
@@ -51,8 +56,8 @@ private struct RotaryEmbedding: Operation {
   let heads: HeadLayout
   /// Cosines and sines; nil for no rotation.
   let table: Tensor?
-  /// Whether the table has a row for each row of `qkv`, not for each position.
-  let isByRow: Bool
+  /// Row r of `qkv` turns by row r mod `period` of the table.
+  let period: Int
   let epsilon: Float
   let output: Tensor
   let factors: Tensor?
@@ -93,7 +98,7 @@ private struct RotaryEmbedding: Operation {
       batch: qkv.shape[0], time: qkv.shape[1], heads: heads.headCount,
       kv_heads: heads.keyValueHeadCount, head_width: heads.headWidth,
       type: qkv.storage, cosine: cosine, sine: cosine.map { $0 + tableCount },
-      by_row: isByRow ? 1 : 0, normalize: factors == nil ? 0 : 1,
+      period: period, normalize: factors == nil ? 0 : 1,
       epsilon: epsilon, factors: step.optionalFloats(factors))
   }
 
