@@ -3,14 +3,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Radians that pair i turns by from one position to the next. */
-static double frequency(size_t i, size_t half, double base) {
+double mg_rope_frequency(size_t i, size_t half, double base) {
     return pow(base, -(double)i / (double)half);
 }
 
 void mg_rope_table(size_t positions, size_t half, double base, float *cosine, float *sine) {
     for (size_t i = 0; i < half; i++) {
-        double step = frequency(i, half, base);
+        double step = mg_rope_frequency(i, half, base);
         for (size_t p = 0; p < positions; p++) {
             cosine[p * half + i] = (float)cos((double)p * step);
             sine[p * half + i] = (float)sin((double)p * step);
@@ -29,7 +28,7 @@ void mg_rope_rows_forward(const mg_rope_rows *rows, float *cosine, float *sine) 
             continue;
         }
         for (size_t i = 0; i < half; i++) {
-            double angle = (double)position * frequency(i, half, rows->base);
+            double angle = (double)position * rows->frequencies[i];
             cosine[i] = (float)cos(angle);
             sine[i] = (float)sin(angle);
         }

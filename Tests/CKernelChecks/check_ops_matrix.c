@@ -259,7 +259,9 @@ static void check_rope_rows(checker *c) {
     float *cosine = output(c, 3 * TIME * HALF), *sine = output(c, 3 * TIME * HALF);
     mg_rope_table(ALL, HALF, 10000, large, large + ALL * HALF);
     mg_rope_table(KNOWN, HALF, 10000, table, table + KNOWN * HALF);
-    mg_rope_rows rows = {3, TIME, HALF, KNOWN, 10000, table, positions};
+    double frequencies[HALF];
+    for (size_t i = 0; i < HALF; i++) frequencies[i] = mg_rope_frequency(i, HALF, 10000);
+    mg_rope_rows rows = {3, TIME, HALF, KNOWN, frequencies, table, positions};
     mg_rope_rows_forward(&rows, cosine, sine);
     for (size_t b = 0; b < 3; b++) {
         const float *wanted = large + positions[b] * HALF;

@@ -143,7 +143,10 @@ void mg_cached_attention_store(const mg_context *context, const mg_cached_attent
 size_t mg_cached_attention_scratch(const mg_kernels *kernels, const mg_cached_attention *a,
                                    size_t capacity);
 
-/* Cosine and sine of position * base^(-i / half), (positions, half) each, computed in double. */
+/* base^(-i / half): radians that pair i of `half` turns by from one position to the next. */
+double mg_rope_frequency(size_t i, size_t half, double base);
+
+/* Cosine and sine of position times frequency, (positions, half) each, computed in double. */
 void mg_rope_table(size_t positions, size_t half, double base, float *cosine, float *sine);
 
 /* The same for rows of sequences that stand anywhere: row b*T + t is at positions[b] + t; cosine
@@ -151,7 +154,7 @@ void mg_rope_table(size_t positions, size_t half, double base, float *cosine, fl
  * computed to the same bits. */
 typedef struct {
     size_t batch, time, half, known;
-    double base;
+    const double *frequencies; /* (half) */
     const float *table;
     const size_t *positions; /* (B) */
 } mg_rope_rows;

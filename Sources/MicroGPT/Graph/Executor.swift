@@ -16,8 +16,8 @@ final class Executor {
   /// Kept alive because the tables below point into them.
   private let owners: [Arena]
   private let matrices: MatrixStore?
-  /// Those of the graph, where calling one does not copy it as an array would.
-  private let operations: UnsafeMutableBufferPointer<any Operation>
+  /// Those of the graph, where calling one copies and counts nothing.
+  private let operations: UnsafeMutableBufferPointer<Unmanaged<RecordedOperation>>
   private let values: UnsafeMutablePointer<UnsafeMutableRawPointer?>
   /// Where values lie from the first moment of backward on.
   private let lateValues: UnsafeMutablePointer<UnsafeMutableRawPointer?>
@@ -47,7 +47,7 @@ final class Executor {
     passCounts.initialize(repeating: 0)
     state.initialize(to: StepState(passCounts: passCounts, lossSums: lossSums))
     operations = .allocate(capacity: graph.operations.count)
-    _ = operations.initialize(from: graph.operations)
+    _ = operations.initialize(from: graph.operations.map { .passRetained(recorded($0)) })
     let count = graph.tensors.count
     values = .allocate(capacity: count)
     values.initialize(repeating: nil, count: count)
@@ -75,7 +75,7 @@ final class Executor {
   }
 
   deinit {
-    operations.deinitialize()
+    for operation in operations { operation.release() }
     operations.deallocate()
     values.deallocate()
     lateValues.deallocate()
@@ -125,7 +125,7 @@ final class Executor {
     let profile = profile
     // By index: an iterator over existentials allocates in debug builds.
     for t in range {
-      operations[t].forward(step)
+      operations[t]._withUnsafeGuaranteedRef { $0.forward(step) }
       profile?.end(moment: t)
     }
   }
@@ -144,10 +144,10 @@ final class Executor {
       let moment = plan.schedule.moments[m]
       if moment.direction == .recompute {
         step.skipsResult = moment.skipsResult
-        operations[moment.operation].forward(step)
+        operations[moment.operation]._withUnsafeGuaranteedRef { $0.forward(step) }
       } else {
         step.accumulateBits = bits[moment.operation]
-        operations[moment.operation].backward(step)
+        operations[moment.operation]._withUnsafeGuaranteedRef { $0.backward(step) }
       }
       profile?.end(moment: m)
     }
@@ -178,3 +178,23 @@ final class Executor {
     }
   }
 }
+
+/// An operation at a place of its own.
+///
+/// Calling an existential counts a reference up and down, for each of the dozens of operations of a
+/// microsecond that a token of a small model consists of.
+private class RecordedOperation {
+  func forward(_ step: Step) { preconditionFailure("no operation") }
+  func backward(_ step: Step) { preconditionFailure("no operation") }
+}
+
+private final class Recorded<Kind: Operation>: RecordedOperation {
+  private let operation: Kind
+
+  init(_ operation: Kind) { self.operation = operation }
+
+  override func forward(_ step: Step) { operation.forward(step) }
+  override func backward(_ step: Step) { operation.backward(step) }
+}
+
+private func recorded(_ operation: some Operation) -> RecordedOperation { Recorded(operation) }

@@ -72,8 +72,10 @@ struct Graph: Sendable {
     return make(shape, elementType, role: .matrix(slot: slot))
   }
 
-  /// An array of token ids that the caller fills.
-  mutating func input(_ shape: Shape) -> Tensor { make(shape, .int32, role: .input) }
+  /// An array that the caller fills: token ids, if nothing else is said.
+  mutating func input(_ shape: Shape, _ elementType: ElementType = .int32) -> Tensor {
+    make(shape, elementType, role: .input)
+  }
 
   /// A table that depends on sizes only; equal tables are one tensor.
   mutating func constant(_ constant: Constant) -> Tensor {

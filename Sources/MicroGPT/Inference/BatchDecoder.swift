@@ -43,12 +43,18 @@ final class BatchDecoder {
     for index in 0..<sequences.count {  // an enumeration allocates in debug builds
       let (sequence, token) = (sequences[index], tokens[index])
       let rests = token < 0
-      if !rests { runner.makeRoom(in: sequence) }
+      if !rests {
+        runner.makeRoom(in: sequence)
+        runner.settle(sequence)
+      }
       batch.table.set(
         index, cache: sequence.cache, position: rests ? 0 : sequence.position,
         count: rests ? 0 : 1)
       batch.tokens[index] = rests ? 0 : token
-      if !rests { sequence.append(token) }
+      if !rests {
+        sequence.append(token)
+        sequence.settle()
+      }
     }
     return batch.run().logits
   }

@@ -6,8 +6,14 @@ final class CachedSequence {
   let cache: KeyValueCache
   /// Tokens taken in: the position of the next one.
   private(set) var position = 0
+  /// The first token whose keys and values the caches of passes it did not take still lack, see
+  /// `KeyFiller`; `position` if none does.
+  private(set) var settled = 0
   /// Token p is at p mod capacity.
   private let window: UnsafeMutablePointer<Int32>
+  /// The states (owed, C) of the tokens from `settled` on, see `KeyFiller.room`.
+  private let states: UnsafeMutablePointer<Float>
+  private let width: Int
 
   /// An empty sequence; *throws* if memory lacks.
   init(
@@ -16,9 +22,32 @@ final class CachedSequence {
     cache = try KeyValueCache(configuration, depth, format: format)
     window = .allocate(capacity: cache.capacity)
     window.initialize(repeating: 0, count: cache.capacity)
+    width = configuration.modelWidth
+    let room = KeyFiller.room(depth, configuration)
+    states = .allocate(capacity: room * width)
+    states.initialize(repeating: 0, count: room * width)
   }
 
-  deinit { window.deallocate() }
+  deinit {
+    window.deallocate()
+    states.deallocate()
+  }
+
+  /// Tokens from `settled` on.
+  var owed: Int { position - settled }
+
+  /// Notes that the caches have, or are about to get, all that they lack.
+  func settle() { settled = position }
+
+  /// Notes the state (C) that the newest token left with.
+  func wait(_ state: UnsafePointer<Float>) {
+    (states + (owed - 1) * width).update(from: state, count: width)
+  }
+
+  /// Copies the states (count, C) of the tokens from `settled` on.
+  func copyStates(_ count: Int, to destination: UnsafeMutablePointer<Float>) {
+    destination.update(from: states, count: count * width)
+  }
 
   /// Tokens that are remembered.
   var count: Int { min(position, cache.capacity) }
@@ -43,6 +72,7 @@ final class CachedSequence {
   func truncate(to count: Int) -> Int {
     precondition((0...position).contains(count), "\(count) tokens of \(position)")
     if count < position { position = hasSlid ? 0 : count }
+    settled = min(settled, position)
     return position
   }
 
@@ -64,6 +94,7 @@ final class CachedSequence {
     let first = position - count
     for i in 0..<count { window[i] = window[first + i] }
     position = 0
+    settled = 0
   }
 
   /// The i-th token from the next one on, after `restart`.

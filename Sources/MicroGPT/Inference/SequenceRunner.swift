@@ -30,18 +30,26 @@ struct CachedGraph {
   /// Computes; returns the logits (sequences, V) and the passes of the last row.
   ///
   /// Passes end where all rows have left: what later ones would have put into the caches is put
-  /// there instead.
-  func run() -> (logits: UnsafeMutablePointer<Float>, passes: Int) {
+  /// there instead. With a filler, the one row of `sequence` may leave its state instead.
+  func run(
+    _ filler: KeyFiller? = nil, _ sequence: CachedSequence? = nil
+  ) -> (logits: UnsafeMutablePointer<Float>, passes: Int) {
     var (next, passes) = (0, passCount)
     for i in 0..<graph.exits.count {  // an enumeration allocates in debug builds
       let exit = graph.exits[i]
-      executor.forward(next..<exit.leave.lowerBound)
+      executor.forward(next..<exit.fill.lowerBound)
       let rows = executor.floats(exit.active)
       if passes == passCount && rows[rows.count - 1] == 0 { passes = exit.pass }
       if executor.state.pointee.passCounts[exit.pass] == 0 {
+        if i == 0, let filler, let sequence {
+          filler.leave(sequence, with: executor.floats(exit.state).baseAddress.unsafelyUnwrapped)
+        } else {
+          executor.forward(exit.fill)
+        }
         executor.forward(exit.leave)
         return (executor.floats(exit.logits).baseAddress.unsafelyUnwrapped, passes)
       }
+      if i == 0, let filler, let sequence { filler.settle(sequence, exceptNewest: true) }
       next = exit.leave.upperBound
     }
     executor.forward(next..<graph.graph.operations.count)
@@ -66,6 +74,7 @@ final class SequenceRunner {
   private var chunks: [Int: CachedGraph] = [:]
   private let chunkLength: Int
   private let depth: Depth
+  private let filler: KeyFiller?
   /// Tokens computed so far, those of slides included.
   private(set) var computedCount = 0
   /// The passes that the last token went through.
@@ -87,6 +96,7 @@ final class SequenceRunner {
     self.depth = depth
     chunkLength = min(SequenceRunner.prefillChunk(model), model.configuration.contextLength)
     single = try CachedGraph(model, compute, depth, sequenceCount: 1, count: 1)
+    filler = try KeyFiller(model, compute, depth)
     var left = restarts ? keptAfterSlide : 0
     while left > 0 {
       let count = min(left, chunkLength)
@@ -157,13 +167,19 @@ final class SequenceRunner {
     }
   }
 
+  /// Fills what the caches of `sequence` lack.
+  func settle(_ sequence: CachedSequence) { filler?.settle(sequence) }
+
   private func run(
     _ graph: CachedGraph, _ count: Int, _ sequence: CachedSequence
   ) -> UnsafeMutablePointer<Float> {
+    let filler = count == 1 ? filler : nil
+    if filler == nil { settle(sequence) }
     graph.table.set(0, cache: sequence.cache, position: sequence.position, count: count)
     for i in 0..<count { sequence.append(graph.tokens[i]) }
+    if filler == nil { sequence.settle() }
     computedCount += count
-    let result = graph.run()
+    let result = graph.run(filler, sequence)
     lastPasses = result.passes
     return result.logits
   }

@@ -43,12 +43,16 @@ struct ModelRecorder {
       positions: optionalParameter("embedding.position.weight"), scale: Float(c.embeddingScale))
     x = graph.dropout(x, rate: Float(c.dropout))
     if c.embeddingNorm { x = norm(x, nil) }
-    if isCached && c.position == .rope {
-      angles = graph.rotaryAngles(
-        batchSize: tokens.shape[0], sequenceLength: tokens.shape[1], heads: c.heads,
-        contextLength: c.contextLength)
-    }
+    if isCached { stand(tokens.shape) }
     return x
+  }
+
+  /// Notes that rows (B, T) go on where the caches end, see `StepState.sequences`.
+  mutating func stand(_ rows: Shape) {
+    let c = configuration
+    guard c.position == .rope else { return }
+    angles = graph.rotaryAngles(
+      batchSize: rows[0], sequenceLength: rows[1], heads: c.heads, contextLength: c.contextLength)
   }
 
   /// Some blocks, each passed through once.
@@ -241,8 +245,7 @@ struct ModelRecorder {
   private mutating func norm(
     _ x: Tensor, gain: Tensor?, bias: Tensor?, compact: Bool
   ) -> Tensor {
-    graph.norm(
-      x, kind: normKind, gain: gain, bias: bias, compact: compact)
+    graph.norm(x, kind: normKind, gain: gain, bias: bias, compact: compact)
   }
 
   private mutating func linearParameters(_ name: String) -> LinearParameters {

@@ -42,7 +42,11 @@ struct LogitsGraph {
     let pass: Int
     /// 1 for rows that go on, 0 for others.
     let active: Tensor
-    /// Operations to run instead of the rest if none goes on.
+    /// The state (B, T, C) that rows leave with.
+    let state: Tensor
+    /// If none goes on: operations that fill the caches of the passes not taken …
+    let fill: Range<Int>
+    /// … and those to run instead of the rest.
     let leave: Range<Int>
     /// What these compute.
     let logits: Tensor
@@ -78,17 +82,37 @@ struct LogitsGraph {
         recorder.graph.keep(active)
         let first = recorder.graph.operations.count
         if let rule = depth.exit { recorder.fillCaches(h, done, count, rule) }
+        let filled = recorder.graph.operations.count
         let logits = recorder.logits(recorder.coda(h), lastOnly: cached)
         recorder.graph.keep(logits)
         exits.append(
           Exit(
-            pass: done, active: active, leave: first..<recorder.graph.operations.count,
-            logits: logits))
+            pass: done, active: active, state: h, fill: first..<filled,
+            leave: filled..<recorder.graph.operations.count, logits: logits))
       }
       self.exits = exits
       logits = recorder.logits(recorder.coda(h), lastOnly: cached)
     }
     recorder.graph.keep(logits)
+    graph = recorder.graph
+  }
+}
+
+/// A graph that fills the caches of passes that T tokens of one sequence did not take.
+struct FillGraph {
+  let graph: Graph
+  /// The states (1, T, C) that they left with.
+  let states: Tensor
+
+  /// Records it for tokens that left after the first pass at which `depth` lets them.
+  init(_ configuration: ModelConfiguration, _ table: ParameterTable, count: Int, depth: Depth) {
+    guard let rule = depth.exit else { preconditionFailure("nobody leaves") }
+    var recorder = ModelRecorder(configuration, table, isTraining: false)
+    recorder.isCached = true
+    states = recorder.graph.input(Shape(1, count, configuration.modelWidth), .float32)
+    recorder.stand(states.shape)
+    recorder.fillCaches(
+      states, rule.sharedPasses, depth.passes ?? configuration.passCount, rule)
     graph = recorder.graph
   }
 }

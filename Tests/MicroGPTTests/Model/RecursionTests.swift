@@ -118,6 +118,36 @@ import Testing
     #expect(passes.count > 1)
   }
 
+  /// What tokens leave behind is there when the window slides and when tokens are taken back; a batch
+  /// of one sequence, whose tokens don't wait, tells what it must be.
+  @Test(arguments: ["rlm", "rlm-outer-core", "gpt2-core"], [0.3, 0.6])
+  func tokensThatWaitAreNotForgotten(_ name: String, _ threshold: Double) throws {
+    let small = try SmallGenerator(name, context: 12, seed: 3)
+    let count = small.model.configuration.vocabularySize
+    let tokens = randomBatch(60, vocabulary: count, seed: 7).tokens
+    var depth = Depth()
+    depth.exit = ExitRule(threshold: threshold)
+    let waiting = try Decoder(model: small.model, compute: small.compute, depth: depth)
+    let direct = try BatchDecoder(
+      model: small.model, compute: small.compute, sequenceCount: 1, depth: depth)
+    _ = try waiting.prefill(Array(tokens[..<9]))
+    waiting.truncate(to: 2)
+    for token in tokens[20..<23] { _ = waiting.decode(token) }
+    waiting.truncate(to: 4)
+    _ = try waiting.append(Array(tokens[22..<24]))
+    let same = Array(tokens[..<2] + tokens[20..<24])
+    _ = try direct.prefill(Array(same.dropLast()), sequence: 0)
+    _ = try direct.prefill(same, sequence: 0)
+    var passes: Set<Int> = []
+    for t in 24..<60 {
+      let found = UnsafeBufferPointer(start: waiting.decode(tokens[t]), count: count)
+      let expected = UnsafeBufferPointer(start: direct.decode([tokens[t]]), count: count)
+      #expect(largestDifference(found, Array(expected)) < 1e-4, "token \(t)")
+      passes.insert(waiting.lastPasses)
+    }
+    #expect(passes.count > 1)
+  }
+
   /// Sequences decoded side by side are at different depths, and don't see each other.
   @Test(arguments: rules) func batchesLeaveByTheSameRule(_ exits: Exits) throws {
     let model = try SmallModels.model(exits.model, seed: 3)

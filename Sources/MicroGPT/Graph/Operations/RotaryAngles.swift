@@ -19,7 +19,8 @@ extension Graph {
     let output = activation(Shape(2, batchSize * sequenceLength, half))
     append(
       RotaryAngles(
-        batchSize: batchSize, sequenceLength: sequenceLength, base: base, table: table,
+        batchSize: batchSize, sequenceLength: sequenceLength,
+        frequencies: (0..<half).map { mg_rope_frequency($0, half, base) }, table: table,
         output: output))
     return output
   }
@@ -28,7 +29,7 @@ extension Graph {
 private struct RotaryAngles: Operation {
   let batchSize: Int
   let sequenceLength: Int
-  let base: Double
+  let frequencies: [Double]
   let table: Tensor
   let output: Tensor
 
@@ -45,11 +46,13 @@ private struct RotaryAngles: Operation {
     guard let sequences = step.state.pointee.sequences else {
       preconditionFailure("a run with caches needs its sequences")
     }
-    var rows = mg_rope_rows(
-      batch: batchSize, time: sequenceLength, half: output.shape[2], known: table.shape[1],
-      base: base, table: step.floats(table), positions: sequences.positions)
     let cosine = step.floats(output)
-    mg_rope_rows_forward(&rows, cosine, cosine + output.shape[1] * output.shape[2])
+    frequencies.withUnsafeBufferPointer {
+      var rows = mg_rope_rows(
+        batch: batchSize, time: sequenceLength, half: $0.count, known: table.shape[1],
+        frequencies: $0.baseAddress, table: step.floats(table), positions: sequences.positions)
+      mg_rope_rows_forward(&rows, cosine, cosine + output.shape[1] * $0.count)
+    }
   }
 
   func backward(_ step: Step) { preconditionFailure("angles have no gradient") }
