@@ -44,9 +44,9 @@ struct LogitsGraph {
     let active: Tensor
     /// The state (B, T, C) that rows leave with.
     let state: Tensor
-    /// If none goes on: operations that fill the caches of the passes not taken …
+    /// Operations that fill the caches of the passes not taken, if none goes on.
     let fill: Range<Int>
-    /// … and those to run instead of the rest.
+    /// Operations to run instead of the rest then.
     let leave: Range<Int>
     /// What these compute.
     let logits: Tensor
