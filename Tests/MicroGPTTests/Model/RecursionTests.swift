@@ -118,8 +118,9 @@ import Testing
     #expect(passes.count > 1)
   }
 
-  /// What tokens leave behind is there when the window slides and when tokens are taken back: a
-  /// of one sequence, whose tokens don't wait, tells what it must be.
+  /// What tokens leave behind is there when the window slides and when tokens are taken back.
+  ///
+  /// A batch of one sequence, whose tokens don't wait, tells what it must be.
   @Test(arguments: ["rlm", "rlm-outer-core", "gpt2-core"], [0.3, 0.6])
   func tokensThatWaitAreNotForgotten(_ name: String, _ threshold: Double) throws {
     let small = try SmallGenerator(name, context: 12, seed: 3)
