@@ -72,7 +72,8 @@ class Bench:
 
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Runs a command of the program to its end."""
-        command = [self.program, *map(str, arguments), *self.threads]
+        threads = [] if "--threads" in arguments else self.threads
+        command = [self.program, *map(str, arguments), *threads]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode != 0:
             sys.exit(f"{' '.join(command)} failed: {result.stderr.strip()}")
@@ -121,15 +122,31 @@ class Bench:
         found = self.run("eval", "--model", model, *arguments, "--chart", chart)
         return sorted(json.loads(found.stdout)["points"], key=lambda point: point["saved"])
 
-    def threshold(self, model: Path, saved: float) -> float:
-        """The largest threshold of the gates, to a hundredth, that saves so much."""
-        low, high = 0.0, 1.0
-        while high - low > 0.01:
-            middle = (low + high) / 2
-            arguments = ["--data", self.validation, "--json", "--exit-threshold", middle]
-            found = json.loads(self.run("eval", "--model", model, *arguments).stdout)
-            low, high = (middle, high) if 1 - found["passes"] / 3 >= saved else (low, middle)
-        return round(low, 3)
+    def at(self, model: Path, threshold: float | str) -> dict:
+        """What evaluating with exits at a threshold of the gates prints."""
+        arguments = ["--data", self.validation, "--json", "--exit-threshold", threshold]
+        return json.loads(self.run("eval", "--model", model, *arguments).stdout)
+
+    def threshold(self, model: Path, lost: float) -> float:
+        """The smallest threshold of the gates, to a thousandth, that loses at most so much."""
+        most = self.at(model, 1)["loss"] + lost
+        low, high = 0, 1000
+        while high - low > 1:
+            middle = (low + high) // 2
+            found = self.at(model, middle / 1000)["loss"]
+            low, high = (low, middle) if found <= most else (middle, high)
+        return high / 1000
+
+    def token(self, model: Path, threshold: float, threads: int) -> tuple[float, str]:
+        """Microseconds of a generated token, and the passes it took."""
+        arguments = ["--max-tokens", 16000, "--seed", 1, "--exit-threshold", threshold]
+        arguments += ["--threads", threads, "--show-depth"]
+        found = self.run("generate", "--model", model, *arguments).stderr
+        rate = re.search(r"at ([\d.]+) ?([KM]?) tokens/s", found)
+        if not rate:
+            sys.exit(f"no rate in: {found}")
+        scale = {"": 1, "K": 1e3, "M": 1e6}[rate.group(2)]
+        return 1e6 / (float(rate.group(1)) * scale), found.split(" of 3 passes")[0].split()[-1]
 
 
 def row(*cells: object) -> None:
@@ -191,39 +208,32 @@ def int8(bench: Bench, seeds: list[int]) -> None:
         small = model.with_name("int8.safetensors")
         bench.run("quantize", "--model", model, "--to", "int8", "--out", small, "--force")
         for threshold in ("1", "0.3", "0.2"):
-            arguments = ["--data", bench.validation, "--json", "--exit-threshold", threshold]
-            a, b = (
-                json.loads(bench.run("eval", "--model", m, *arguments).stdout)
-                for m in (model, small)
-            )
+            a, b = (bench.at(m, threshold) for m in (model, small))
             passes = (f"{x['passes']:.3f}" for x in (a, b))
             row(f"{name}, seed {seed}", threshold, *passes, *(f"{x['loss']:.4f}" for x in (a, b)))
 
 
-def time(bench: Bench, seeds: list[int], saved: float = 0.55, rounds: int = 7) -> None:
-    """Tokens per second with exits that save so much, and without, in turns."""
-    row("model", "threshold", "µs per token, all passes", "with exits", "ratio", "passes")
-    row("---", "---", "---", "---", "---", "---")
+def time(bench: Bench, seeds: list[int], lost: float = 0.010, rounds: int = 9) -> None:
+    """Time of a generated token with the exits that lose so much, and without, in turns."""
+    names = ("threads", "threshold", "saved", "µs, all passes", "with exits", "ratio", "passes")
+    row("model", *names)
+    row(*("---" for _ in range(1 + len(names))))
     for name, seed in itertools.product(GATED, seeds):
         model = bench.model(name, seed)
-        threshold = bench.threshold(model, saved)
-        times: dict[float, list[float]] = {1.0: [], threshold: []}
-        passes = ""
-        for turn in range(rounds):
-            for choice in sorted(times, reverse=bool(turn % 2)):
-                arguments = ["--max-tokens", 16000, "--seed", 1, "--exit-threshold", choice]
-                found = bench.run("generate", "--model", model, *arguments, "--show-depth")
-                rate = re.search(r"at ([\d.]+) ?([KM]?) tokens/s", found.stderr)
-                if not rate:
-                    sys.exit(f"no rate in: {found.stderr}")
-                scale = {"": 1, "K": 1e3, "M": 1e6}[rate.group(2)]
-                times[choice].append(1e6 / (float(rate.group(1)) * scale))
-                if choice == threshold:
-                    passes = found.stderr.split(" of 3 passes")[0].split()[-1]
-        full, early = (statistics.median(times[choice]) for choice in (1.0, threshold))
-        ratio = statistics.median(b / a for a, b in zip(times[1.0], times[threshold]))
-        figures = (f"{full:.1f}", f"{early:.1f}", f"{ratio:.2f}")
-        row(f"{name}, seed {seed}", threshold, *figures, passes)
+        threshold = bench.threshold(model, lost)
+        saved = 1 - bench.at(model, threshold)["passes"] / 3
+        for threads in (1, 2):
+            times: dict[float, list[float]] = {1.0: [], threshold: []}
+            passes = ""
+            for turn in range(rounds):
+                for choice in sorted(times, reverse=bool(turn % 2)):
+                    taken, depth = bench.token(model, choice, threads)
+                    times[choice].append(taken)
+                    passes = depth if choice == threshold else passes
+            full, early = (statistics.median(times[choice]) for choice in (1.0, threshold))
+            ratio = statistics.median(b / a for a, b in zip(times[1.0], times[threshold]))
+            figures = (f"{full:.1f}", f"{early:.1f}", f"{ratio:.3f}", passes)
+            row(f"{name}, seed {seed}", threads, threshold, f"{saved:.0%}", *figures)
 
 
 def long(bench: Bench, seeds: list[int], rounds: int = 5) -> None:

@@ -13,7 +13,7 @@ static float sum_f32(size_t n, const float *x) {
     return v_hsum(s[0]);
 }
 
-static float dot_f32(size_t n, const float *a, const float *b) {
+MG_INLINE float inner_product(size_t n, const float *a, const float *b) {
     v_f32 s[4];
     for (int j = 0; j < 4; j++) s[j] = v_zero();
     size_t i = 0;
@@ -27,6 +27,8 @@ static float dot_f32(size_t n, const float *a, const float *b) {
     }
     return v_hsum(v_add(v_add(s[0], s[2]), v_add(s[1], s[3])));
 }
+
+static float dot_f32(size_t n, const float *a, const float *b) { return inner_product(n, a, b); }
 
 static float max_f32(size_t n, const float *x) {
     if (n == 0) return -INFINITY;
