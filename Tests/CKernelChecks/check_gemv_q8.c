@@ -62,10 +62,10 @@ static void check_case(checker *c, const gemv_case *t) {
 }
 
 /* Groups of eight rows and their neighbours; whole and broken blocks, odd and even numbers of them;
- * tokens in pairs; a strip of many tokens. */
+ * tokens by ones, twos and fours; a strip of many tokens. */
 static void check_gemv(checker *c, gemv_function *gemv, mg_quantization format) {
     static const size_t ns[] = {1, 7, 8, 9, 16, 35}, ks[] = {0, 1, 31, 32, 33, 64, 96, 300};
-    static const size_t tokens[] = {0, 1, 2, 3, 8};
+    static const size_t tokens[] = {0, 1, 2, 3, 4, 7, 8};
     for (size_t i = 0; i < sizeof ns / sizeof *ns; i++)
         for (size_t j = 0; j < sizeof ks / sizeof *ks; j++)
             for (size_t t = 0; t < sizeof tokens / sizeof *tokens; t++) {

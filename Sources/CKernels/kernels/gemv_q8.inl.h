@@ -2,8 +2,8 @@
  * decoding, bound by reading the matrix once. Arithmetic and layouts: mg_formats.h.
  *
  * Eight rows of the matrix at a time, because eight sums over lanes cost little more than one, and
- * two tokens, so that a weight is loaded once for both. A group of rows stays in the first-level
- * cache for the other tokens. */
+ * two or four tokens, so that a weight is loaded once for all of them. A strip of rows stays in the
+ * first-level cache for the other tokens. */
 
 enum {
     GROUP = MG_GROUP,    /* rows of w */
@@ -21,19 +21,25 @@ MG_INLINE void fetch(const void *p, size_t lines) {
     for (size_t i = 0; i < lines; i++) __builtin_prefetch((const char *)p + 64 * i, 0, 3);
 }
 
-/* Lines that are fetched for each four that are read. Where a strip is passed over again for
- * further tokens, each of four passes fetches a quarter of the next strip, so that memory is never
- * idle: eight tokens, k 768 and 3072, 100 MB, int8: 1.13 to 1.3 times as fast. */
-enum { STEP_LINES = 4, AGAIN_LINES = 1 };
-
+/* Tokens that a weight with its row's scale is loaded for: a back end with registers for the sums
+ * of four says so. Zen 4, k 768, 0.8 of the time of two with four and eight tokens. */
+#ifndef MG_ROW_TOKENS
+#define MG_ROW_TOKENS 2
+#endif
 /* Whether a weight by blocks is loaded once for two tokens: a back end says 0 where the sums of a
  * block for both don't fit its registers. */
 #ifndef MG_BLOCK_PAIRS
 #define MG_BLOCK_PAIRS 1
 #endif
 
-/* What a strip of rows meets: one or two rows of activations. By value: stores to c, which the
- * compiler must think may be anywhere, then change none of it. */
+/* Lines that are fetched for each four that are read. Where a strip is passed over again for
+ * further tokens, each pass fetches what would be its share of the next strip with eight of them,
+ * so that memory is never idle: k 768 and 3072, 100 MB, int8: 1.13 to 1.3 times as fast. */
+enum { STEP_LINES = 4, AGAIN_TOKENS = 8 };
+#define AGAIN_LINES(tokens) (STEP_LINES * (tokens) / AGAIN_TOKENS)
+
+/* What a strip of rows meets: one, two or four rows of activations. By value: stores to c, which
+ * the compiler must think may be anywhere, then change none of it. */
 typedef struct {
     const char *values; /* of the first row */
     const char *scales;
@@ -53,16 +59,30 @@ MG_INLINE void fetch_ahead(const gemv_strip *p, size_t at, size_t bytes, size_t 
     fetch(p->ahead + at / STEP_LINES * lines, count ? count : 1);
 }
 
+/* The same into the second-level cache, for four tokens and where a strip is passed over again: the
+ * next one in a first-level cache of 32 KB would push it out. Zen 4, k 768 and 3072, 100 MB, int8:
+ * 0.66 of the time with eight tokens, 0.74 to 0.77 with four; not with two, and blocks, which have
+ * more to compute, lose 2 to 3 % by it. */
+MG_INLINE void fetch_near(const gemv_strip *p, size_t at, size_t bytes, size_t lines) {
+    const char *from = p->ahead + at / STEP_LINES * lines;
+    MG_UNROLL
+    for (size_t i = 0; i < bytes / 64 * lines / STEP_LINES; i++)
+        __builtin_prefetch(from + 64 * i, 0, 2);
+}
+
 /* y = products of the eight rows from `row` on with `tokens` rows of activations; it and `lines`,
  * which are fetched in a step, are constants. */
 MG_INLINE void q8_row_group(const gemv_strip *p, size_t row, size_t tokens, size_t lines, v_f8 *y) {
     enum { BYTES = GROUP * MG_BLOCK };
-    v_q8_sums sums[2] = {0};
+    v_q8_sums sums[MG_ROW_TOKENS] = {0};
     size_t blocks = p->stride / MG_BLOCK, first = row * p->stride;
-    int32_t total[2] = {0, 0};
+    int32_t total[MG_ROW_TOKENS] = {0};
     for (size_t b = 0; b < blocks; b++) {
         const int8_t *w = (const int8_t *)p->values + first + b * BYTES;
-        fetch_ahead(p, first + b * BYTES, BYTES, lines);
+        if (lines == STEP_LINES && tokens <= 2)
+            fetch_ahead(p, first + b * BYTES, BYTES, lines);
+        else
+            fetch_near(p, first + b * BYTES, BYTES, lines);
         MG_UNROLL
         for (size_t t = 0; t < tokens; t++) {
             total[t] += p->sums[t * blocks + b];
@@ -125,16 +145,22 @@ typedef void gemv_strip_kernel(const gemv_strip *p, size_t rows);
     static void name(const gemv_strip *p, size_t rows) {                                           \
         for (size_t row = 0; row < rows; row += GROUP) name##_group(p, row);                       \
     }
-#define GEMV_STRIP(name, group, tokens)                                                            \
+#define GEMV_STRIP(name, group, tokens, most)                                                      \
     GEMV_PASS(name, group, tokens, STEP_LINES)                                                     \
-    GEMV_PASS(name##_again, group, tokens, AGAIN_LINES)
-GEMV_STRIP(q8_row_one, q8_row_group, 1)
-GEMV_STRIP(q8_row_two, q8_row_group, 2)
-GEMV_STRIP(q8_block_one, q8_block_group, 1)
-GEMV_STRIP(q4_block_one, q4_block_group, 1)
+    GEMV_PASS(name##_again, group, tokens, AGAIN_LINES(most))
+GEMV_STRIP(q8_row_one, q8_row_group, 1, MG_ROW_TOKENS)
+GEMV_STRIP(q8_row_two, q8_row_group, 2, MG_ROW_TOKENS)
+#if MG_ROW_TOKENS == 4
+GEMV_STRIP(q8_row_four, q8_row_group, 4, 4)
+#else
+#define q8_row_four NULL
+#define q8_row_four_again NULL
+#endif
+GEMV_STRIP(q8_block_one, q8_block_group, 1, 2)
+GEMV_STRIP(q4_block_one, q4_block_group, 1, 2)
 #if MG_BLOCK_PAIRS
-GEMV_STRIP(q8_block_two, q8_block_group, 2)
-GEMV_STRIP(q4_block_two, q4_block_group, 2)
+GEMV_STRIP(q8_block_two, q8_block_group, 2, 2)
+GEMV_STRIP(q4_block_two, q4_block_group, 2, 2)
 #else /* a group for one token, then, while it is near, for the other */
 #define GEMV_TWICE(name, group)                                                                    \
     static void name(const gemv_strip *p, size_t rows) {                                           \
@@ -157,10 +183,10 @@ GEMV_TWICE(q4_block_two_again, q4_block_one_again_group)
 #undef GEMV_STRIP
 #undef GEMV_PASS
 
-/* For one token and for two. */
+/* For one token, for two, and for four or NULL. */
 typedef struct {
-    gemv_strip_kernel *one, *two;
-} gemv_pair;
+    gemv_strip_kernel *one, *two, *four;
+} gemv_kernels;
 
 /* A product as the kernels of this file are asked for it. */
 typedef struct {
@@ -169,7 +195,7 @@ typedef struct {
     const float *bias;
     float *c;
     size_t ldc;
-    gemv_pair once, again; /* where a strip is passed over once, and several times */
+    gemv_kernels once, again; /* where a strip is passed over once, and several times */
 } gemv_product;
 
 /* What the groups from that of `row` on, its first, and the tokens from `token` on have. */
@@ -210,8 +236,9 @@ static void gemv_rest(const gemv_product *p, size_t first, size_t end) {
 
 static void gemv_strips(gemv_product p, size_t first, size_t end) {
     size_t bytes = mg_quantized_value_bytes(p.w->format, GROUP, p.w->k);
-    int again = p.a->rows > 2 && bytes;
-    const gemv_pair *kernels = again ? &p.again : &p.once;
+    size_t most = p.once.four ? 4 : 2;
+    int again = (p.a->rows > most || p.a->rows == 3) && bytes;
+    const gemv_kernels *kernels = again ? &p.again : &p.once;
     size_t rows = again ? STRIP_BYTES / bytes * GROUP : end;
     if (rows < GROUP) rows = GROUP;
     size_t i = first;
@@ -222,11 +249,14 @@ static void gemv_strips(gemv_product p, size_t first, size_t end) {
     size_t whole = i + (end - i) / GROUP * GROUP;
     for (size_t count; i < whole; i += count) {
         count = whole - i < rows ? whole - i : rows;
-        for (size_t t = 0; t < p.a->rows; t += 2) {
+        for (size_t t = 0, tokens; t < p.a->rows; t += tokens) {
+            size_t left = p.a->rows - t, size = count / GROUP * bytes;
+            tokens = left >= most ? most : left < 2 ? 1 : 2;
             gemv_strip strip = gemv_strip_at(&p, i, t);
-            size_t size = count / GROUP * bytes, pass = t / 2 % STEP_LINES;
-            if (again) strip.ahead = strip.values + size + pass * (size / STEP_LINES);
-            (t + 1 < p.a->rows ? kernels->two : kernels->one)(&strip, count);
+            if (again) strip.ahead = strip.values + size + t % AGAIN_TOKENS * (size / AGAIN_TOKENS);
+            (tokens == 4   ? kernels->four
+             : tokens == 2 ? kernels->two
+                           : kernels->one)(&strip, count);
         }
     }
     if (i < end) gemv_rest(&p, i, end);
@@ -234,21 +264,21 @@ static void gemv_strips(gemv_product p, size_t first, size_t end) {
 
 static void gemv_q8_row(const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end,
                         const float *bias, float *c, size_t ldc) {
-    gemv_pair once = {q8_row_one, q8_row_two};
-    gemv_pair again = {q8_row_one_again, q8_row_two_again};
+    gemv_kernels once = {q8_row_one, q8_row_two, q8_row_four};
+    gemv_kernels again = {q8_row_one_again, q8_row_two_again, q8_row_four_again};
     gemv_strips((gemv_product){a, w, bias, c, ldc, once, again}, first, end);
 }
 
 static void gemv_q8_block(const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end,
                           const float *bias, float *c, size_t ldc) {
-    gemv_pair once = {q8_block_one, q8_block_two};
-    gemv_pair again = {q8_block_one_again, q8_block_two_again};
+    gemv_kernels once = {q8_block_one, q8_block_two, NULL};
+    gemv_kernels again = {q8_block_one_again, q8_block_two_again, NULL};
     gemv_strips((gemv_product){a, w, bias, c, ldc, once, again}, first, end);
 }
 
 static void gemv_q4_block(const mg_q8_rows *a, const mg_quantized *w, size_t first, size_t end,
                           const float *bias, float *c, size_t ldc) {
-    gemv_pair once = {q4_block_one, q4_block_two};
-    gemv_pair again = {q4_block_one_again, q4_block_two_again};
+    gemv_kernels once = {q4_block_one, q4_block_two, NULL};
+    gemv_kernels again = {q4_block_one_again, q4_block_two_again, NULL};
     gemv_strips((gemv_product){a, w, bias, c, ldc, once, again}, first, end);
 }
