@@ -21,19 +21,19 @@ typedef struct {
     mg_pool *pool;
     size_t number;
     pthread_t thread;
-    _Alignas(64) _Atomic int core; /* on which it was last seen running, or -1 */
+    _Alignas(64) _Atomic int core;          /* on which it was last seen running, or -1 */
+    _Alignas(64) _Atomic uint64_t finished; /* its last job; the caller waits here */
     _Alignas(64) mg_stretch expected[MG_STRETCHES];
 } worker;
 
 struct mg_pool {
-    size_t workers;                           /* the caller included */
-    worker *others;                           /* workers - 1 of them */
-    _Atomic int core;                         /* of the caller */
-    mg_stretch expected[MG_STRETCHES];        /* by the caller */
-    _Alignas(64) _Atomic uint64_t generation; /* a new number is a new job */
+    size_t workers;                                 /* the caller included */
+    worker *others;                                 /* workers - 1 of them */
+    _Atomic int core;                               /* of the caller */
+    _Alignas(64) mg_stretch expected[MG_STRETCHES]; /* by the caller */
+    _Alignas(64) _Atomic uint64_t generation; /* a new number is a new job; the caller's to write */
     mg_job job;                               /* in the same line: it moves to a worker once */
     void *argument;
-    _Alignas(64) _Atomic size_t pending; /* workers that have not finished it */
     _Alignas(64) _Atomic size_t sleeping;
     _Atomic bool stopping;
     pthread_mutex_t mutex;
@@ -73,8 +73,11 @@ static int current_core(void) {
 #endif
 }
 
+/* Written when it has changed: others read the line. */
 static void note_core(_Atomic int *core) {
-    atomic_store_explicit(core, current_core(), memory_order_relaxed);
+    int here = current_core();
+    if (atomic_load_explicit(core, memory_order_relaxed) != here)
+        atomic_store_explicit(core, here, memory_order_relaxed);
 }
 
 /* Whether the one that was last seen on this core waits for us to leave it: on a busy machine the
@@ -96,8 +99,8 @@ static uint64_t wait_for_job(mg_pool *pool, uint64_t last, mg_stretch *expected)
         else
             relax();
     }
-    /* The caller raises `generation` before it reads `sleeping`; we raise `sleeping` before we
-     * read `generation`: with sequential consistency one of the two sees the other. */
+    /* The caller raises `generation` before it reads `sleeping` a second time; we raise `sleeping`
+     * before we read `generation`: with sequential consistency one of the two sees the other. */
     pthread_mutex_lock(&pool->mutex);
     atomic_fetch_add(&pool->sleeping, 1);
     uint64_t now;
@@ -117,18 +120,29 @@ static void *work(void *argument) {
         if (atomic_load_explicit(&pool->stopping, memory_order_relaxed)) return NULL;
         note_core(&self->core);
         pool->job(pool->argument, self->number, pool->workers);
-        atomic_fetch_sub_explicit(&pool->pending, 1, memory_order_release);
+        atomic_store_explicit(&self->finished, last, memory_order_release);
     }
 }
 
-/* Publishes a job to all workers. */
-static void announce(mg_pool *pool) {
-    atomic_fetch_add(&pool->generation, 1);
-    if (atomic_load(&pool->sleeping) > 0) {
-        pthread_mutex_lock(&pool->mutex);
-        pthread_cond_broadcast(&pool->wake);
-        pthread_mutex_unlock(&pool->mutex);
-    }
+static void wake_sleepers(mg_pool *pool) {
+    if (atomic_load_explicit(&pool->sleeping, memory_order_relaxed) == 0) return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Publishes a job to all workers and returns its number. A worker that falls asleep at the same
+ * time may be missed until wake_missed: a fence here would keep the caller from its part of the
+ * job until the others have seen theirs. */
+static uint64_t announce(mg_pool *pool) {
+    uint64_t job = atomic_load_explicit(&pool->generation, memory_order_relaxed) + 1;
+    atomic_store_explicit(&pool->generation, job, memory_order_release);
+    wake_sleepers(pool);
+    return job;
+}
+static void wake_missed(mg_pool *pool) {
+    atomic_thread_fence(memory_order_seq_cst);
+    wake_sleepers(pool);
 }
 
 mg_pool *mg_pool_create(size_t workers) {
@@ -163,6 +177,7 @@ void mg_pool_destroy(mg_pool *pool) {
     if (!pool) return;
     atomic_store(&pool->stopping, true);
     announce(pool);
+    wake_missed(pool);
     for (size_t i = 0; i + 1 < pool->workers; i++) pthread_join(pool->others[i].thread, NULL);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->mutex);
@@ -172,16 +187,25 @@ void mg_pool_destroy(mg_pool *pool) {
 
 size_t mg_pool_workers(const mg_pool *pool) { return pool ? pool->workers : 1; }
 
-static void wait_for_workers(mg_pool *pool) {
-    for (int i = 1; atomic_load_explicit(&pool->pending, memory_order_acquire) > 0; i++) {
+static bool has_finished(const worker *w, uint64_t job) {
+    return atomic_load_explicit(&w->finished, memory_order_acquire) == job;
+}
+
+static void wait_for_workers(mg_pool *pool, uint64_t job) {
+    worker *first = pool->others, *end = first + pool->workers - 1; /* first that is at work */
+    while (first < end && has_finished(first, job)) first++;
+    if (first == end) return;
+    wake_missed(pool);
+    for (int i = 1; first < end; i++) {
         bool yields = i > SPINS;
         fetch_expected(pool->expected);
         if (i % SPINS_PER_LOOK == 0)
-            for (size_t w = 0; w + 1 < pool->workers; w++) yields |= is_here(&pool->others[w].core);
+            for (worker *w = first; w < end; w++) yields |= is_here(&w->core);
         if (yields)
             sched_yield();
         else
             relax();
+        while (first < end && has_finished(first, job)) first++;
     }
 }
 
@@ -192,11 +216,10 @@ void mg_pool_run(mg_pool *pool, mg_job job, void *argument) {
     }
     pool->job = job;
     pool->argument = argument;
-    atomic_store_explicit(&pool->pending, pool->workers - 1, memory_order_relaxed);
+    uint64_t number = announce(pool);
     note_core(&pool->core);
-    announce(pool);
     job(argument, 0, pool->workers);
-    wait_for_workers(pool);
+    wait_for_workers(pool, number);
 }
 
 mg_range mg_share(size_t count, size_t grain, size_t worker, size_t workers) {
