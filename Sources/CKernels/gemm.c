@@ -176,11 +176,16 @@ static int takes_vectors(const mg_product *x) {
            x->arithmetic == MG_F32 && !needs_sums(x);
 }
 
-/* Matrix times vector, rows of w shared by workers. */
-static void multiply_vector(void *argument, size_t worker, size_t workers) {
-    const gemm_job *job = argument;
+typedef struct {
+    const mg_context *context;
+    const mg_product *product;
+    mg_row_shares shares;
+} vector_job;
+
+/* Matrix times vector, some rows of w. */
+static void multiply_vector(const void *argument, mg_range r, size_t worker) {
+    const vector_job *job = argument;
     const mg_product *x = job->product;
-    mg_range r = mg_share(x->n, 16, worker, workers);
     const mg_kernels *f = job->context->kernels;
     size_t piece = mg_product_finishes(x) ? column_block(f) : x->n; /* what space.row holds */
     const float *bias = x->bias && x->scale == 1.0f ? x->bias + r.first : NULL;
@@ -197,14 +202,27 @@ static void multiply_vector(void *argument, size_t worker, size_t workers) {
     }
 }
 
+static void vector_worker(void *argument, size_t worker, size_t workers) {
+    vector_job *job = argument;
+    mg_take_shares(&job->shares, multiply_vector, job, worker, workers);
+}
+
+static void multiply_vectors(const mg_context *context, const mg_product *x) {
+    size_t bytes = x->n * x->k * sizeof(float);
+    vector_job job;
+    job.context = context;
+    job.product = x;
+    mg_share_rows(&job.shares, x->n, 16, bytes, mg_pool_workers(context->pool));
+    mg_dispatch(context, bytes >= 4 * MG_SERIAL_BYTES, vector_worker, &job);
+}
+
 void mg_matmul(const mg_context *context, const mg_product *x) {
     if (x->m == 0 || x->n == 0) return;
-    gemm_job job = {.context = context, .product = x, .row_parts = 1};
     if (takes_vectors(x)) {
-        mg_dispatch(context, x->n * x->k * sizeof(float) >= 4 * MG_SERIAL_BYTES, multiply_vector,
-                    &job);
+        multiply_vectors(context, x);
         return;
     }
+    gemm_job job = {.context = context, .product = x, .row_parts = 1};
     size_t step = x->arithmetic == MG_BF16 ? context->kernels->bf16_step : 1;
     job.kc = x->k ? equal_part(x->k, context->kernels->kc * step, step) : 1;
     int parallel = 2.0 * (double)x->m * (double)x->n * (double)x->k >= MG_SERIAL_FLOPS;

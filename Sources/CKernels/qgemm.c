@@ -6,7 +6,6 @@
  * the summed dimension: panels of bytes are short enough, and sums of integers stay in registers
  * from the first to the last. */
 #include "gemm.h"
-#include <stdatomic.h>
 
 /* Words of packed weights that a worker holds at a time, if that is more than a panel: 128 KB,
  * which leaves the second-level cache room for x and c. */
@@ -149,22 +148,18 @@ static void multiply_worker(void *argument, size_t worker, size_t workers) {
 
 /* ---- A few rows ------------------------------------------------------------------------------ */
 
-enum {
-    /* Bytes of w from which workers help each other: below, asking costs more than waiting. */
-    HELPED_BYTES = 262144,
-    HELPED_WORKERS = 64,     /* up to so many */
-    EXPECTED_BYTES = 131072, /* of the next matrix, per worker: a quarter of a Cortex-A76's cache */
-};
+/* Of the next matrix, per worker: a quarter of a Cortex-A76's cache. */
+enum { EXPECTED_BYTES = 131072 };
 
 typedef struct {
     const mg_context *context;
     const mg_quantized_product *product;
-    int helps;                            /* whether who is done helps the others */
-    _Atomic size_t begun[HELPED_WORKERS]; /* parts of each worker's rows, if so */
+    mg_row_shares shares; /* in groups of the eight rows that the kernels take at a time */
 } dot_job;
 
-/* Rows of w, in groups of the eight that the kernels take at a time. */
-static void dot_rows(const dot_job *job, mg_range r, size_t worker) {
+/* Rows of w. */
+static void dot_rows(const void *argument, mg_range r, size_t worker) {
+    const dot_job *job = argument;
     const mg_quantized_product *x = job->product;
     const mg_context *context = job->context;
     const mg_kernels *f = context->kernels;
@@ -183,27 +178,6 @@ static void dot_rows(const dot_job *job, mg_range r, size_t worker) {
     }
 }
 
-/* Part `part` of a worker's rows. The first has most of them, because memory has to be asked anew
- * for each: in parts of 32 KB alone GPT-2 was decoded 5 to 15 % slower. Beyond the last it is
- * empty and begins where the rows end. */
-static mg_range part_of(mg_range rows, size_t part) {
-    size_t groups = (rows.end - rows.first + MG_GROUP - 1) / MG_GROUP;
-    size_t most = groups * 13 / 16, few = (groups + 31) / 32;
-    size_t first = part ? most + (part - 1) * few : 0, end = part ? first + few : most;
-    return (mg_range){mg_min(rows.first + first * MG_GROUP, rows.end),
-                      mg_min(rows.first + end * MG_GROUP, rows.end)};
-}
-
-/* The rows of `owner`, until every part has been begun by somebody. */
-static void dot_parts(dot_job *job, mg_range rows, size_t owner, size_t worker) {
-    for (;;) {
-        size_t part = atomic_fetch_add_explicit(&job->begun[owner], 1, memory_order_relaxed);
-        mg_range r = part_of(rows, part);
-        if (r.first == rows.end) return;
-        dot_rows(job, r, worker);
-    }
-}
-
 /* Where this worker will begin to read the next matrix. */
 static void expect_next(const dot_job *job, size_t worker, size_t workers) {
     const mg_quantized *w = job->product->w.next;
@@ -217,29 +191,18 @@ static void expect_next(const dot_job *job, size_t worker, size_t workers) {
     mg_pool_expect(job->context->pool, worker, stretches);
 }
 
-/* Rows of w shared by workers. Who is done with its own helps the others: where another program or
- * the system takes a core for a while, nobody waits for it long. */
 static void dot_worker(void *argument, size_t worker, size_t workers) {
     dot_job *job = argument;
-    for (size_t i = 0; i < (job->helps ? workers : 1); i++) {
-        size_t owner = (worker + i) % workers;
-        mg_range rows = mg_share(job->product->w.n, MG_GROUP, owner, workers);
-        if (job->helps)
-            dot_parts(job, rows, owner, worker);
-        else
-            dot_rows(job, rows, worker);
-    }
+    mg_take_shares(&job->shares, dot_rows, job, worker, workers);
     expect_next(job, worker, workers);
 }
 
 static void dot_products(const mg_context *context, const mg_quantized_product *x) {
     size_t matrix = mg_quantized_value_bytes(x->w.format, x->w.n, x->w.k);
-    size_t workers = mg_pool_workers(context->pool);
     dot_job job;
     job.context = context;
     job.product = x;
-    job.helps = matrix >= HELPED_BYTES && workers > 1 && workers <= HELPED_WORKERS;
-    for (size_t i = 0; job.helps && i < workers; i++) atomic_init(&job.begun[i], 0);
+    mg_share_rows(&job.shares, x->w.n, MG_GROUP, matrix, mg_pool_workers(context->pool));
     mg_dispatch(context, x->a.rows * matrix >= 4 * MG_SERIAL_BYTES, dot_worker, &job);
 }
 
