@@ -81,10 +81,11 @@ static void pack(const gemm_job *job, const mg_operand *x, int columns, size_t f
 typedef void gemm_block(size_t m, size_t n, size_t k, const float *a, const float *b, float *c,
                         size_t ldc, const float *bias, int accumulate);
 
-/* Rows i ... i + m, columns j ... j + n, with b packed: one part of k. `to` is element (i, j) of
- * where the sums go. */
+/* Rows i ... i + m, columns j ... j + n, with their panels of b: one part of k. `to` is element
+ * (i, j) of where the sums go. */
 static void multiply_rows(const gemm_job *job, mg_range rows, mg_range columns, mg_range depth,
-                          const gemm_space *space, float *to, size_t ld, int accumulate) {
+                          const float *b, const gemm_space *space, float *to, size_t ld,
+                          int accumulate) {
     const mg_product *x = job->product;
     const mg_kernels *f = job->context->kernels;
     size_t k = depth.end - depth.first, n = columns.end - columns.first;
@@ -99,7 +100,7 @@ static void multiply_rows(const gemm_job *job, mg_range rows, mg_range columns, 
         pack(job, &x->a, x->form == MG_TN, i, m, depth.first, k, f->mr, space->a);
         for (size_t r = 0; r < m; r += f->mr, to += f->mr * ld) {
             size_t height = mg_min(f->mr, m - r);
-            multiply(height, n, k, space->a + r * words, space->b, to, ld, bias, accumulate);
+            multiply(height, n, k, space->a + r * words, b, to, ld, bias, accumulate);
             if (depth.end == x->k && mg_product_finishes(x))
                 mg_product_finish(f, x, i + r, height, columns, to, ld, space->row);
         }
@@ -110,6 +111,11 @@ static void multiply_rows(const gemm_job *job, mg_range rows, mg_range columns, 
  * something that the epilogue must not touch. */
 static int needs_sums(const mg_product *x) {
     return x->c.type != MG_F32 || (x->accumulate && mg_product_finishes(x));
+}
+
+/* The panels of b's columns from j on and of a part of k, packed in advance: part by part. */
+static const float *packed_at(const mg_kernels *f, const mg_product *x, mg_range depth, size_t j) {
+    return x->panels + depth.first * round_up(x->n, f->nr) + j * (depth.end - depth.first);
 }
 
 static void multiply_part(const gemm_job *job, mg_range rows, mg_range columns,
@@ -127,10 +133,11 @@ static void multiply_part(const gemm_job *job, mg_range rows, mg_range columns,
             size_t p = 0;
             do { /* once where k is 0: an empty sum */
                 mg_range depth = {p, mg_min(p + job->kc, x->k)};
-                if (i == rows.first || job->kc < x->k) /* else b is still there */
+                const float *b = x->panels ? packed_at(f, x, depth, j) : space->b;
+                if (!x->panels && (i == rows.first || job->kc < x->k)) /* else it is still there */
                     pack(job, &x->b, x->form != MG_NT, j, across.end - j, p, depth.end - p, f->nr,
                          space->b);
-                multiply_rows(job, down, across, depth, space, to, sums ? nc : x->c.ld,
+                multiply_rows(job, down, across, depth, b, space, to, sums ? nc : x->c.ld,
                               p > 0 || (x->accumulate && !sums));
                 p += job->kc;
             } while (p < x->k);
@@ -216,15 +223,31 @@ static void multiply_vectors(const mg_context *context, const mg_product *x) {
     mg_dispatch(context, bytes >= 4 * MG_SERIAL_BYTES, vector_worker, &job);
 }
 
+static size_t depth_part(const mg_kernels *f, const mg_product *x) {
+    size_t step = x->arithmetic == MG_BF16 ? f->bf16_step : 1;
+    return x->k ? equal_part(x->k, f->kc * step, step) : 1;
+}
+
+size_t mg_packed_count(const mg_kernels *kernels, size_t n, size_t k) {
+    return round_up(n, kernels->nr) * k;
+}
+
+void mg_pack_operand(const mg_context *context, const mg_product *x, float *panels) {
+    const mg_kernels *f = context->kernels;
+    gemm_job job = {.context = context, .product = x, .kc = depth_part(f, x)};
+    for (size_t p = 0; x->n && p < x->k; p += job.kc)
+        pack(&job, &x->b, x->form != MG_NT, 0, x->n, p, mg_min(job.kc, x->k - p), f->nr,
+             panels + p * round_up(x->n, f->nr));
+}
+
 void mg_matmul(const mg_context *context, const mg_product *x) {
     if (x->m == 0 || x->n == 0) return;
     if (takes_vectors(x)) {
         multiply_vectors(context, x);
         return;
     }
-    gemm_job job = {.context = context, .product = x, .row_parts = 1};
-    size_t step = x->arithmetic == MG_BF16 ? context->kernels->bf16_step : 1;
-    job.kc = x->k ? equal_part(x->k, context->kernels->kc * step, step) : 1;
+    gemm_job job = {.context = context, .product = x, .kc = depth_part(context->kernels, x)};
+    job.row_parts = 1;
     int parallel = 2.0 * (double)x->m * (double)x->n * (double)x->k >= MG_SERIAL_FLOPS;
     if (parallel)
         job.row_parts = mg_row_parts(context->kernels, x->m, x->n, mg_pool_workers(context->pool));

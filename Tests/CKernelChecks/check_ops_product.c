@@ -127,6 +127,21 @@ static void compare_product(checker *c, product_case *p, const void *y, const vo
     if (p->c.type == MG_F32) expect_gaps(c, "c", y, m, n, p->c.ld);
 }
 
+/* The same bits where b is packed in advance. */
+static void check_packed(checker *c, const mg_context *context, const product_case *p,
+                         const void *wanted) {
+    mg_product x = p->x;
+    size_t size = p->c.length * (p->c.type == MG_F32 ? 4 : 2);
+    float *panels = output(c, mg_packed_count(c->k, x.n, x.k));
+    x.c.data = fresh(c, &p->c);
+    x.z.data = fresh(c, &p->z);
+    mg_pack_operand(context, &x, panels);
+    x.panels = panels;
+    x.b.data = NULL;
+    mg_matmul(context, &x);
+    expect_true(c, "c of packed b", 0, memcmp(x.c.data, wanted, size) == 0);
+}
+
 static void check_case(checker *c, size_t number, size_t m, size_t n, size_t k, bool decoding) {
     case_begin(c, "m %zu, n %zu, k %zu, combination %zu", m, n, k, number);
     product_case p = make_case(c, m, n, k, decoding);
@@ -140,6 +155,8 @@ static void check_case(checker *c, size_t number, size_t m, size_t n, size_t k, 
         mg_matmul(&context, &p.x);
         size_t size = p.c.length * (p.c.type == MG_F32 ? 4 : 2);
         expect_true(c, "c by workers", w, memcmp(y[w], y[0], size) == 0);
+        bool is_packed = p.x.arithmetic == MG_F32 && !decoding && m > 2;
+        if (is_packed) check_packed(c, &context, &p, y[0]);
         context_free(&context);
     }
     compare_product(c, &p, y[0], z[0]);

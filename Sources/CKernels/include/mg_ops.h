@@ -74,6 +74,8 @@ typedef struct {
     int activation;      /* an mg_activation but MG_SWIGLU */
     mg_result z;         /* (m, n): written by MG_ACTIVATE unless NULL, read by MG_DIFFERENTIATE */
     mg_operand residual; /* (m, n), or NULL; not c: that is `accumulate` */
+    const float *panels; /* b as mg_pack_operand leaves it, for float32 arithmetic and more than two
+                            rows; or NULL */
 } mg_product;
 
 /* c = a b of dense float32 matrices: what is more is set afterwards. */
@@ -90,6 +92,11 @@ static inline mg_product mg_dense_product(mg_form form, size_t m, size_t n, size
 }
 
 void mg_matmul(const mg_context *context, const mg_product *product);
+
+/* For many products with the same b: panels = that of `product`, mg_packed_count(...) floats, once.
+ * The bits of c are the same. */
+void mg_pack_operand(const mg_context *context, const mg_product *product, float *panels);
+size_t mg_packed_count(const mg_kernels *kernels, size_t n, size_t k);
 
 /* Scratch per worker of mg_matmul, floats. */
 size_t mg_matmul_scratch(const mg_kernels *kernels);

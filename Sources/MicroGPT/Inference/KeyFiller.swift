@@ -16,15 +16,18 @@ final class KeyFiller {
   /// For 1, 2, 4 … tokens.
   private var fillings: [Filling] = []
   private let room: Int
+  private let packed: [Int: PackedMatrix]
 
   /// Prepares all graphs; *throws* if memory lacks.
   ///
   /// Nil where no token waits.
   init?(_ model: GPT, _ compute: Compute, _ depth: Depth) throws {
     room = KeyFiller.room(depth, model.configuration)
+    packed = room > 0 ? try KeyFiller.packedKeys(model, compute) : [:]
     var count = 1
     while count < 2 * room {
-      let graph = FillGraph(model.configuration, model.table, count: count, depth: depth)
+      let graph = FillGraph(
+        model.configuration, model.table, count: count, depth: depth, packed: packed)
       let executor = try Executor(
         graph.graph, compute: compute, parameters: model.weights, matrices: model.matrices)
       let table = SequenceTable(sequenceCount: 1)
@@ -43,6 +46,28 @@ final class KeyFiller {
     guard let rule = depth.exit, rule.fill == .copy else { return 0 }
     guard rule.sharedPasses < depth.passes ?? configuration.passCount else { return 0 }
     return min(8, configuration.contextLength)  // 16 of three passes were no faster (Zen 5)
+  }
+
+  /// The weights of keys and values of each layer of the core.
+  ///
+  /// None where they are quantised, or so large that reading them costs more than packing.
+  private static func packedKeys(
+    _ model: GPT, _ compute: Compute
+  ) throws(MemoryError) -> [Int: PackedMatrix] {
+    let c = model.configuration
+    let outCount = c.heads.withoutQueries.rowWidth
+    let byteCount = 4 * outCount * c.modelWidth * c.coreLayers.count
+    var packed: [Int: PackedMatrix] = [:]
+    guard !model.table.isQuantized && byteCount <= 4 << 20 else { return packed }
+    for layer in c.coreLayers {
+      packed[layer] = try PackedMatrix(compute, outCount: outCount, inCount: c.modelWidth)
+    }
+    return packed
+  }
+
+  /// Notes that the weights may differ from those of the tokens before.
+  func packAnew() {
+    for matrix in packed.values { matrix.isStale = true }
   }
 
   /// The newest token of `sequence` leaves with this state (C); allocates nothing.

@@ -173,6 +173,7 @@ final class SequenceRunner {
   private func run(
     _ graph: CachedGraph, _ count: Int, _ sequence: CachedSequence
   ) -> UnsafeMutablePointer<Float> {
+    if count > 1 || sequence.position == 0 { self.filler?.packAnew() }
     let filler = count == 1 ? filler : nil
     if filler == nil { settle(sequence) }
     graph.table.set(0, cache: sequence.cache, position: sequence.position, count: count)

@@ -19,6 +19,8 @@ struct ModelRecorder {
   var measuredPass: Int?
   /// Keys and values of each layer in the pass before, where tokens that have left keep them.
   private var keptKeys: [Int: Tensor] = [:]
+  /// What `projectKeys` multiplies by, of each layer, where it is packed.
+  var packedKeys: [Int: PackedMatrix] = [:]
 
   init(
     _ configuration: ModelConfiguration, _ table: ParameterTable, isTraining: Bool,
@@ -198,7 +200,7 @@ struct ModelRecorder {
     let map = whole.from(c.heads.headCount * c.heads.headWidth)
     let heads = map == nil ? c.heads : c.heads.withoutQueries
     graph.storeKeys(
-      turned(graph.linear(entering, map ?? whole), heads), heads: heads,
+      turned(graph.linear(entering, map ?? whole, packed: packedKeys[layer]), heads), heads: heads,
       slot: c.cacheSlot(layer: layer, pass: passes.lowerBound), passes: passes.count,
       stride: c.coreLayers.count)
   }

@@ -105,10 +105,16 @@ struct FillGraph {
   let states: Tensor
 
   /// Records it for tokens that left after the first pass at which `depth` lets them.
-  init(_ configuration: ModelConfiguration, _ table: ParameterTable, count: Int, depth: Depth) {
+  ///
+  /// `packed`: the weights of keys and values by layer, see `PackedMatrix`.
+  init(
+    _ configuration: ModelConfiguration, _ table: ParameterTable, count: Int, depth: Depth,
+    packed: [Int: PackedMatrix] = [:]
+  ) {
     guard let rule = depth.exit else { preconditionFailure("nobody leaves") }
     var recorder = ModelRecorder(configuration, table, isTraining: false)
     recorder.isCached = true
+    recorder.packedKeys = packed
     states = recorder.graph.input(Shape(1, count, configuration.modelWidth), .float32)
     recorder.stand(states.shape)
     recorder.fillCaches(

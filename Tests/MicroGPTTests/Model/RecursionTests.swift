@@ -149,6 +149,25 @@ import Testing
     #expect(passes.count > 1)
   }
 
+  /// A decoder that outlives a change of the weights, as in training, packs none of the old ones.
+  @Test(arguments: [0.05, 0.1, 0.2, 0.3]) func weightsMayChange(_ threshold: Double) throws {
+    let small = try SmallGenerator("rlm", context: 40, seed: 3)
+    let count = SmallModels.vocabularySize
+    let tokens = randomBatch(40, vocabulary: count, seed: 7).tokens
+    var depth = Depth()
+    depth.exit = ExitRule(threshold: threshold)
+    let kept = try Decoder(model: small.model, compute: small.compute, depth: depth)
+    for token in tokens { _ = kept.decode(token) }
+    SmallModels.randomize(small.model, seed: 4)
+    kept.truncate(to: 0)
+    let fresh = try Decoder(model: small.model, compute: small.compute, depth: depth)
+    for token in tokens {
+      let expected = Array(UnsafeBufferPointer(start: fresh.decode(token), count: count))
+      let found = UnsafeBufferPointer(start: kept.decode(token), count: count)
+      #expect(largestDifference(found, expected) == 0)
+    }
+  }
+
   /// Sequences decoded side by side are at different depths, and don't see each other.
   @Test(arguments: rules) func batchesLeaveByTheSameRule(_ exits: Exits) throws {
     let model = try SmallModels.model(exits.model, seed: 3)

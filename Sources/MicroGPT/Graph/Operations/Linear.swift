@@ -7,10 +7,11 @@ extension Graph {
   ///
   /// *Shapes*: x (…, in), weight (out, in), bias (out) or nil; result (…, out). *Gradient*:
   /// dx = dy weight, dweight = dy^T x, dbias = column sums of dy. *Cost*: 2 · rows · in · out FLOP.
-  /// `compact`: whoever reads the result takes it in `compactType`. A quantised weight takes
-  /// `quantizedLinear`.
+  /// `compact`: whoever reads the result takes it in `compactType`. `packed`: of the weight, in
+  /// inference. A quantised weight takes `quantizedLinear`.
   mutating func linear(
-    _ x: Tensor, _ parameters: LinearParameters, compact: Bool = false
+    _ x: Tensor, _ parameters: LinearParameters, compact: Bool = false,
+    packed: PackedMatrix? = nil
   ) -> Tensor {
     let (weight, bias) = (parameters.weight, parameters.bias)
     if weight.quantizedFormat != nil { return quantizedLinear(x, parameters) }
@@ -24,7 +25,9 @@ extension Graph {
       ? Shape(x.shape[0], x.shape[1], parameters.outCount)
       : Shape(x.shape.rows, parameters.outCount)
     let output = activation(shape, compact ? compactType : .float32)
-    append(Linear(x: x, parameters: parameters, output: output, precision: precision))
+    append(
+      Linear(
+        x: x, parameters: parameters, output: output, precision: precision, packed: packed))
     return output
   }
 }
@@ -34,6 +37,7 @@ private struct Linear: Operation {
   let parameters: LinearParameters
   let output: Tensor
   let precision: Precision
+  let packed: PackedMatrix?
 
   private var weight: Tensor { parameters.weight }
   var name: String { "linear \(parameters.inCount) → \(parameters.outCount)" }
@@ -47,6 +51,7 @@ private struct Linear: Operation {
 
   func forward(_ step: Step) {
     var product = step.product(x, by: parameters, into: output, precision)
+    packed?.attach(to: &product, step.context)
     mg_matmul(step.context, &product)
   }
 

@@ -63,7 +63,8 @@ extension Step {
       form: MG_NT, m: x.shape.rows, n: parameters.outCount, k: parameters.inCount, a: operand(x),
       b: weight, c: result(y), accumulate: 0, arithmetic: precision.arithmetic, scale: 1,
       bias: optionalFloats(parameters.bias).map { $0 + parameters.firstOut },
-      finish: MG_KEEP, activation: 0, z: mg_result(), residual: mg_operand())
+      finish: MG_KEEP, activation: 0, z: mg_result(), residual: mg_operand(),
+      panels: nil)
   }
 
   /// `dx [+]= dy weight`, to be finished by the caller.
