@@ -143,6 +143,15 @@ import Testing
     }
   }
 
+  /// One pass is the plain model, bit by bit.
+  @Test func onePassIsPlain() throws {
+    let here = try workspace()
+    let run = try here.mgpt("train --data text.txt --out one \(Self.sizes) --recursion-steps 1")
+    #expect(run.code == 0, "\(run.error)")
+    #expect(here.bytes("one/last.safetensors") == here.bytes("plain/last.safetensors"))
+    #expect(here.bytes("one/last.safetensors") != here.bytes("final/last.safetensors"))
+  }
+
   /// Gates begin with the run where the head reads the state, later where a coda reads it.
   @Test func gatesBeginByTheCoda() throws {
     let here = try workspace()
