@@ -4,9 +4,10 @@
  * (KC * MR) stays in the first-level cache while panels of b (KC * NC in all) stream by. NC divides
  * the cost of packing a, KC that of reading and writing c. KC is the back end's (isa/<name>.c), for
  * it decides the order of additions; NC comes from the machine's caches (Core/Caches.swift).
- * Each worker owns a rectangle of c and packs what it needs itself, so that no barrier is needed
- * inside. The order of additions into an element depends on k and KC alone, never on the partition
- * or on NC; where c has one or two rows, on the back end's gemv_f32 instead. */
+ * Each worker owns a rectangle of c and packs what it needs itself, unless b is packed in advance,
+ * so that no barrier is needed inside. The order of additions into an element depends on k and KC
+ * alone, never on the partition or on NC; where c has one or two rows, on the back end's gemv_f32
+ * instead. */
 #include "gemm.h"
 
 /* Panels of a packed at a time where it is stored transposed: there a cache line serves several.

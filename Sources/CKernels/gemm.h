@@ -24,7 +24,7 @@ size_t mg_row_parts(const mg_kernels *kernels, size_t m, size_t n, size_t worker
 enum { MG_HELPED_WORKERS = 64 }; /* up to so many help */
 typedef struct {
     size_t rows, grain;
-    int helps;
+    int helps;                               /* whether who is done helps the others */
     _Atomic size_t begun[MG_HELPED_WORKERS]; /* parts of each worker's rows, if so */
 } mg_row_shares;
 

@@ -4,7 +4,7 @@
 #include "mg_quantized.h"
 
 /* Below this much work an operation runs on the caller alone. A fork and join of awake workers
- * costs 0.2 us with two threads (Zen 4), and operations gain from it from about a microsecond on:
+ * costs 0.12 us with two threads (Zen 4), and operations gain from it from about a microsecond on:
  * sums of 4 KB per worker, matrix products of 66 kFLOP ran 1.4 times as fast shared. The limits are
  * a little above that, for workers that are not awake. Part sizes must not change results, so the
  * only effect is on time. */

@@ -140,6 +140,7 @@ static uint64_t announce(mg_pool *pool) {
     wake_sleepers(pool);
     return job;
 }
+
 static void wake_missed(mg_pool *pool) {
     atomic_thread_fence(memory_order_seq_cst);
     wake_sleepers(pool);

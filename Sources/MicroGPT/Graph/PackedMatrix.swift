@@ -9,17 +9,23 @@ import CKernels
 /// executor at a time, like the executors themselves.
 final class PackedMatrix: @unchecked Sendable {
   private let panels: Arena
+  let outCount: Int
+  let inCount: Int
   /// Whether the weights may have changed since they were packed.
   var isStale = true
 
   /// Room for a matrix (out, in); *throws* if memory lacks.
   init(_ compute: Compute, outCount: Int, inCount: Int) throws(MemoryError) {
+    (self.outCount, self.inCount) = (outCount, inCount)
     var kernels = compute.kernels
     panels = try Arena(byteCount: 4 * mg_packed_count(&kernels, outCount, inCount))
   }
 
   /// Gives `product`, whose weight this is, its packed form; allocates nothing.
+  ///
+  /// One or two rows read the weight as it is.
   func attach(to product: inout mg_product, _ context: UnsafePointer<mg_context>) {
+    if product.m <= 2 { return }
     let packed = panels.floats.baseAddress.unsafelyUnwrapped
     if isStale {
       mg_pack_operand(context, &product, packed)

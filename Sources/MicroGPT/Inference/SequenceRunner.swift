@@ -168,11 +168,15 @@ final class SequenceRunner {
   }
 
   /// Fills what the caches of `sequence` lack.
-  func settle(_ sequence: CachedSequence) { filler?.settle(sequence) }
+  func settle(_ sequence: CachedSequence) {
+    if sequence.position == 0 { filler?.packAnew() }
+    filler?.settle(sequence)
+  }
 
   private func run(
     _ graph: CachedGraph, _ count: Int, _ sequence: CachedSequence
   ) -> UnsafeMutablePointer<Float> {
+    // In training the weights change between texts.
     if count > 1 || sequence.position == 0 { self.filler?.packAnew() }
     let filler = count == 1 ? filler : nil
     if filler == nil { settle(sequence) }

@@ -19,6 +19,10 @@ extension Graph {
       weight.shape.rank == 2 && weight.shape[1] == x.shape.last,
       "linear of \(x.shape) by \(weight.shape)")
     precondition(parameters.firstOut == 0 || !isTraining, "gradients are those of all outputs")
+    if let packed {
+      precondition(packed.outCount == parameters.outCount && packed.inCount == parameters.inCount)
+      precondition(precision == .float32, "packed for float32")
+    }
     precondition(bias == nil || bias?.shape.count == weight.shape[0], "bias and \(weight.shape)")
     let shape =
       x.shape.rank == 3
