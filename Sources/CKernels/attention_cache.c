@@ -39,12 +39,17 @@ static float *out_of(const mg_cached_attention *a, size_t b, size_t t) {
     return a->out + (a->last_only ? b : b * a->time + t) * a->heads * a->head_width;
 }
 
-static void store(const cached_job *job, size_t b, size_t g, size_t t) {
+/* Tokens t ... end - 1 of it: to where the ring closes, then from its start on. */
+static void store(const cached_job *job, size_t b, size_t g, size_t t, size_t end) {
     const mg_cached_attention *a = job->attention;
     const mg_kv_cache *cache = cache_of(a, b);
-    const float *k = row_of(a, b, t) + (a->heads + g) * a->head_width;
-    job->context->kernels->kv_store(cache, g, (a->positions[b] + t) % cache->capacity, k,
-                                    k + a->kv_heads * a->head_width);
+    size_t d = a->head_width, ld = (a->heads + 2 * a->kv_heads) * d;
+    for (size_t count; t < end; t += count) {
+        size_t slot = (a->positions[b] + t) % cache->capacity;
+        const float *k = row_of(a, b, t) + (a->heads + g) * d;
+        count = mg_min(end - t, cache->capacity - slot);
+        job->context->kernels->kv_store(cache, g, slot, count, k, k + a->kv_heads * d, ld);
+    }
 }
 
 /* ---- One by one ------------------------------------------------------------------------------ */
@@ -56,11 +61,13 @@ static size_t seen_by(const mg_cached_attention *a, size_t b, size_t t) {
 /* Query heads h ... h + members - 1 of a sequence. */
 static void attend(const cached_job *job, size_t b, size_t h, size_t worker) {
     const mg_cached_attention *a = job->attention;
-    size_t d = a->head_width, g = h / (a->heads / a->kv_heads);
+    size_t d = a->head_width, g = h / (a->heads / a->kv_heads), count = a->counts[b];
     int owner = job->members == a->heads / a->kv_heads;
-    for (size_t t = 0; t < a->counts[b]; t++) {
-        if (owner) store(job, b, g, t);
-        if (takes_tiles(a, b) || (a->last_only && t + 1 < a->counts[b])) continue;
+    /* Where nothing looks at them meanwhile, all are stored at once. */
+    size_t t = takes_tiles(a, b) ? count : a->last_only && count > 0 ? count - 1 : 0;
+    if (owner) store(job, b, g, 0, t);
+    for (; t < count; t++) {
+        if (owner) store(job, b, g, t, t + 1);
         mg_attention_query query = {
             .cache = cache_of(a, b),
             .kv_head = g,
@@ -74,7 +81,7 @@ static void attend(const cached_job *job, size_t b, size_t h, size_t worker) {
         job->context->kernels->attention_query(&query);
     }
     size_t rows = a->last_only ? 1 : a->time;
-    for (size_t t = a->last_only ? a->counts[b] > 0 : a->counts[b]; t < rows; t++)
+    for (t = a->last_only ? count > 0 : count; t < rows; t++)
         memset(out_of(a, b, t) + h * d, 0, job->members * d * sizeof(float));
 }
 
@@ -179,7 +186,7 @@ void mg_cached_attention_forward(const mg_context *context, const mg_cached_atte
     if (group > 1 && a->time == 1 && a->batch * a->kv_heads < workers) {
         job.members = 1; /* heads that share their keys are shared out: the keys come first */
         for (size_t b = 0; b < a->batch; b++)
-            for (size_t g = 0; g < a->kv_heads && a->counts[b]; g++) store(&job, b, g, 0);
+            for (size_t g = 0; g < a->kv_heads && a->counts[b]; g++) store(&job, b, g, 0, 1);
     }
     double each = 4.0 * (double)(a->heads * a->head_width);
     mg_dispatch(context, each * (double)total_cost(a) >= MG_SERIAL_QUERY_FLOPS, single_worker,
@@ -193,8 +200,7 @@ void mg_cached_attention_forward(const mg_context *context, const mg_cached_atte
 void mg_cached_attention_store(const mg_context *context, const mg_cached_attention *a) {
     cached_job job = {context, a, 1};
     for (size_t b = 0; b < a->batch; b++)
-        for (size_t t = 0; t < a->counts[b]; t++)
-            for (size_t g = 0; g < a->kv_heads; g++) store(&job, b, g, t);
+        for (size_t g = 0; g < a->kv_heads; g++) store(&job, b, g, 0, a->counts[b]);
 }
 
 size_t mg_cached_attention_scratch(const mg_kernels *kernels, const mg_cached_attention *a,

@@ -85,22 +85,26 @@ static mg_kv_cache make_cache(bench *b, mg_type type, size_t slots, size_t heads
     float *x = bench_scratch(b, d);
     for (size_t i = 0; i < d; i++) x[i] = (float)i / (float)d - 0.5f;
     for (size_t s = 0; s < slots * heads; s++)
-        b->kernels->kv_store(&cache, s % heads, s / heads, x, x);
+        b->kernels->kv_store(&cache, s % heads, s / heads, 1, x, x, d);
     return cache;
 }
 
-/* A block of tokens, all heads of one after the other. */
+/* A block of tokens, all heads: one token after the other, or head by head. */
 void bench_kv_store(bench *b) {
-    SHAPES({12, 64, MG_F32}, {12, 64, MG_F16}, {12, 64, MG_Q8}); /* heads, head width, format */
-    size_t heads = size[0], d = size[1], count = MG_KEY_BLOCK * heads;
+    SHAPES({12, 64, MG_F32, 1}, {12, 64, MG_F16, 1}, {12, 64, MG_Q8, 1}, {12, 64, MG_F32, 64},
+           {12, 64, MG_F16, 64}, {12, 64, MG_Q8, 64}); /* heads, head width, format, at once */
+    size_t heads = size[0], d = size[1], count = MG_KEY_BLOCK * heads, some = size[3];
     mg_kv_cache cache = make_cache(b, (mg_type)size[2], MG_KEY_BLOCK, heads, d);
     float *k = bench_floats(b, count * d), *v = bench_floats(b, count * d);
     size_t bytes = mg_kv_cache_bytes((mg_type)size[2], MG_KEY_BLOCK, heads, d);
-    bench_describe(b, 0, (double)(bytes + 8 * count * d), "tokens=%d G=%zu D=%zu, %zu KB",
-                   MG_KEY_BLOCK, heads, d, bytes / 1024);
+    bench_describe(b, 0, (double)(bytes + 8 * count * d), "tokens=%d by %zu G=%zu D=%zu, %zu KB",
+                   MG_KEY_BLOCK, some, heads, d, bytes / 1024);
     while (bench_continue(b))
-        for (size_t i = 0; i < count; i++)
-            b->kernels->kv_store(&cache, i % heads, i / heads, k + i * d, v + i * d);
+        for (size_t s = 0; s < MG_KEY_BLOCK; s += some)
+            for (size_t h = 0; h < heads; h++) {
+                size_t at = (s * heads + h) * d;
+                b->kernels->kv_store(&cache, h, s, some, k + at, v + at, heads * d);
+            }
     const unsigned char *stored = cache.values;
     for (size_t i = 0; bench_ready(b) && i < d; i++) b->sum += (float)stored[i];
 }

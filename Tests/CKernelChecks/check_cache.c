@@ -67,14 +67,16 @@ static void expect_vector(checker *c, const mg_kv_cache *cache, const char *what
     }
 }
 
-/* One vector into a full cache: it arrives, and nothing else changes. */
-static void check_store(checker *c, size_t t, size_t d, size_t slot, int kind) {
-    case_begin(c, "%s, D %zu, slot %zu, kind %d", type_names[t], d, slot, kind);
+/* Some vectors into a full cache: they arrive, and nothing else changes. */
+static void check_store(checker *c, size_t t, size_t d, size_t slot, size_t count, int kind) {
+    case_begin(c, "%s, D %zu, slots %zu to %zu, kind %d", type_names[t], d, slot, slot + count - 1,
+               kind);
     mg_kv_cache cache = cache_make(c, types[t], 70, 2, d);
     const double deviations[] = {1, 1e-3, 2e-6, 1, 1, 0};
-    float *k = normals(c, d, deviations[kind]), *v = normals(c, d, 1);
-    if (kind == 3) k[d / 2] = NAN;
-    if (kind == 4) k[d - 1] = -INFINITY;
+    size_t ld = d + 3, last = (count - 1) * ld;
+    float *k = normals(c, last + d, deviations[kind]), *v = normals(c, last + d, 1);
+    if (kind == 3) k[last + d / 2] = NAN;
+    if (kind == 4) k[last + d - 1] = -INFINITY;
     memset(cache.keys, 17, mg_kv_cache_bytes(types[t], 70, 2, d));
     float *before = output(c, cache.slots * 2 * d), *other = output(c, cache.slots * 2 * d);
     for (size_t at = 0; at < cache.slots * 2 * d; at++) {
@@ -82,17 +84,19 @@ static void check_store(checker *c, size_t t, size_t d, size_t slot, int kind) {
         before[at] = key_element(c, &cache, h, s, i);
         other[at] = value_element(c, &cache, h, s, i);
     }
-    c->k->kv_store(&cache, 1, slot, k, v);
+    c->k->kv_store(&cache, 1, slot, count, k, v, ld);
     float *found = output(c, d), *value = output(c, d);
-    for (size_t i = 0; i < d; i++) {
-        found[i] = key_element(c, &cache, 1, slot, i);
-        value[i] = value_element(c, &cache, 1, slot, i);
+    for (size_t s = 0; s < count; s++) {
+        for (size_t i = 0; i < d; i++) {
+            found[i] = key_element(c, &cache, 1, slot + s, i);
+            value[i] = value_element(c, &cache, 1, slot + s, i);
+        }
+        expect_vector(c, &cache, "key", k + s * ld, found, 1);
+        expect_vector(c, &cache, "value", v + s * ld, value, 1);
     }
-    expect_vector(c, &cache, "key", k, found, 1);
-    expect_vector(c, &cache, "value", v, value, 1);
     for (size_t at = 0; at < cache.slots * 2 * d; at++) {
         size_t h = at / d / cache.slots, s = at / d % cache.slots, i = at % d;
-        if (h == 1 && s == slot) continue;
+        if (h == 1 && s >= slot && s < slot + count) continue;
         expect(c, "other key", at, (double)key_element(c, &cache, h, s, i), (double)before[at], 0);
         expect(c, "other value", at, (double)value_element(c, &cache, h, s, i), (double)other[at],
                0);
@@ -105,8 +109,14 @@ void check_kv_store(checker *c) {
     for (size_t t = 0; t < TYPES; t++)
         for (size_t w = 0; w < 6; w++)
             for (int kind = 0; kind < 6; kind++)
-                check_store(c, t, widths[w], (size_t)kind * 13 % 70, kind);
-    for (size_t t = 0; t < TYPES; t++) check_store(c, t, 8, 69, 0);
+                check_store(c, t, widths[w], (size_t)kind * 13 % 70, 1, kind);
+    for (size_t t = 0; t < TYPES; t++) check_store(c, t, 8, 69, 1, 0);
+    /* Whole groups of keys, and what is in front of them and behind. */
+    const size_t firsts[] = {0, 0, 16, 13, 48}, counts[] = {16, 35, 17, 50, 15};
+    for (size_t t = 0; t < TYPES; t++)
+        for (size_t w = 0; w < 6; w++)
+            for (size_t i = 0; i < 5; i++)
+                check_store(c, t, widths[w], firsts[i], counts[i], (int)i);
     case_begin(c, "bytes of the formats");
     double full = (double)mg_kv_cache_bytes(MG_F32, 1024, 12, 64);
     expect(c, "fp16", 0, (double)mg_kv_cache_bytes(MG_F16, 1024, 12, 64), full / 2, 0);
@@ -121,8 +131,7 @@ static void fill(checker *c, const mg_kv_cache *cache, size_t head, size_t count
     float *k = normals(c, cache->head_width * count, keys);
     float *v = normals(c, cache->head_width * count, 1);
     const mg_kernels *good = mg_kernels_for(MG_ISA_SCALAR);
-    for (size_t s = 0; s < count; s++)
-        good->kv_store(cache, head, s, k + s * cache->head_width, v + s * cache->head_width);
+    good->kv_store(cache, head, 0, count, k, v, cache->head_width);
 }
 
 void check_kv_load(checker *c) {
@@ -286,7 +295,7 @@ static void compare_windows(checker *c, const sequence_case *s, const float *all
             float *k = output(c, TOKENS * d), *v = output(c, TOKENS * d);
             for (size_t p = 0; p < TOKENS; p++) {
                 const float *row = s->qkv + (b * TOKENS + p) * s->width + (s->a.heads + g) * d;
-                c->k->kv_store(&line, 0, p, row, row + s->a.kv_heads * d);
+                c->k->kv_store(&line, 0, p, 1, row, row + s->a.kv_heads * d, d);
             }
             c->k->kv_load(&line, 0, TOKENS, k, v, aligned_output(c, 64 * d));
             for (size_t h = g * group; h < (g + 1) * group; h++)

@@ -92,17 +92,19 @@ FAULTS(attention_backward_f32, (const mg_attention_gradient *gradient), (gradien
        gradient_size(gradient))
 
 /* The last value is off; the slot behind is written too; the first output depends on the call. */
-static void wrong_kv_store(const mg_kv_cache *cache, size_t kv_head, size_t slot, const float *k,
-                           const float *v) {
+static void wrong_kv_store(const mg_kv_cache *cache, size_t kv_head, size_t slot, size_t count,
+                           const float *k, const float *v, size_t ld) {
+    size_t last = (count - 1) * ld;
     float spoilt[256];
-    memcpy(spoilt, v, cache->head_width * sizeof *v);
-    spoilt[cache->head_width - 1] = 2 * v[cache->head_width - 1] + 0.1f;
-    good()->kv_store(cache, kv_head, slot, k, spoilt);
+    good()->kv_store(cache, kv_head, slot, count, k, v, ld);
+    memcpy(spoilt, v + last, cache->head_width * sizeof *v);
+    spoilt[cache->head_width - 1] = 2 * v[last + cache->head_width - 1] + 0.1f;
+    good()->kv_store(cache, kv_head, slot + count - 1, 1, k + last, spoilt, ld);
 }
-static void wide_kv_store(const mg_kv_cache *cache, size_t kv_head, size_t slot, const float *k,
-                          const float *v) {
-    good()->kv_store(cache, kv_head, slot, k, v);
-    if (slot + 1 < cache->slots) good()->kv_store(cache, kv_head, slot + 1, k, v);
+static void wide_kv_store(const mg_kv_cache *cache, size_t kv_head, size_t slot, size_t count,
+                          const float *k, const float *v, size_t ld) {
+    good()->kv_store(cache, kv_head, slot, count, k, v, ld);
+    if (slot + count < cache->slots) good()->kv_store(cache, kv_head, slot + count, 1, k, v, ld);
 }
 FAULTS(kv_load,
        (const mg_kv_cache *cache, size_t kv_head, size_t count, float *k, float *v, float *space),

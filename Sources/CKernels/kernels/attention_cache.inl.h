@@ -70,8 +70,9 @@ static void cache_quantize(size_t d, const float *x, uint16_t *stored, int8_t *q
     }
 }
 
-static void kv_store(const mg_kv_cache *c, size_t kv_head, size_t slot, const float *k,
-                     const float *v) {
+/* One key and one value. */
+static void cache_store(const mg_kv_cache *c, size_t kv_head, size_t slot, const float *k,
+                        const float *v) {
     size_t d = c->head_width, row = kv_head * c->slots + slot;
     size_t column = mg_key_index(c, kv_head, slot, 0);
     if (c->type == MG_Q8) {
@@ -91,6 +92,25 @@ static void kv_store(const mg_kv_cache *c, size_t kv_head, size_t slot, const fl
         float *keys = (float *)c->keys + column;
         for (size_t i = 0; i < d; i++) keys[i * MG_KEY_LANES] = k[i];
         attention_narrow(1, d, v, d, (float *)c->values + row * d, d);
+    }
+}
+
+/* A prompt's float32 keys are turned by whole groups: 4 x 4 of them in registers, where one token's
+ * elements are a store each, to as many cache lines. */
+static void kv_store(const mg_kv_cache *c, size_t kv_head, size_t slot, size_t count,
+                     const float *k, const float *v, size_t ld) {
+    size_t d = c->head_width, i = 0;
+    while (i < count) {
+        size_t at = slot + i, row = kv_head * c->slots + at;
+        if (c->type == MG_F32 && at % MG_KEY_LANES == 0 && count - i >= MG_KEY_LANES) {
+            attention_transpose(MG_KEY_LANES, d, k + i * ld, ld, MG_KEY_LANES,
+                                (float *)c->keys + mg_key_index(c, kv_head, at, 0));
+            attention_narrow(MG_KEY_LANES, d, v + i * ld, ld, (float *)c->values + row * d, d);
+            i += MG_KEY_LANES;
+        } else {
+            cache_store(c, kv_head, at, k + i * ld, v + i * ld);
+            i++;
+        }
     }
 }
 
