@@ -151,7 +151,7 @@ class Machine:
     def decode(self, shape, weight_format):
         """Seconds of a token with half the context in a float32 cache: reading, or multiplying."""
         symbol, lanes = {
-            "float32": ("gemv_f32", FMLA_LANES), "int8": ("q8_row_one_group", SDOT_LANES),
+            "float32": ("vector_one", FMLA_LANES), "int8": ("q8_row_one_group", SDOT_LANES),
             "int4": ("q4_block_one_group", SDOT_LANES)}[weight_format]
         cache = 8 * shape.layers * shape.width * shape.context / 2
         byte_count = BYTES[weight_format] * shape.weights + cache

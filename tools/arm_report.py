@@ -72,7 +72,7 @@ LOOPS = [
     Loop("float32 tile", "gemm_block_f32", FMLA, bar=1.8),
     Loop("int8 tile, by rows", "gemm_block_q8", SDOT, bar=1.7, integer=True),
     Loop("int8 tile, by blocks", "gemm_block_q8b", SDOT, integer=True),
-    Loop("float32 matrix-vector", "gemv_f32", FMLA),
+    Loop("float32 matrix-vector", "vector_one", FMLA),
     Loop("int8 matrix-vector, by rows", "q8_row_one_group", SDOT, integer=True),
     Loop("the same, two tokens", "q8_row_two_group", SDOT, integer=True),
     Loop("int8 matrix-vector, by blocks", "q8_block_one_group", SDOT, integer=True),

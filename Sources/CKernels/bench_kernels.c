@@ -18,12 +18,14 @@ enum {
  */
 
 void bench_gemv_f32(bench *b) {
-    SHAPES({384, 128}, {3072, 768}, {50257, 768}); /* rows, columns: decoding */
-    size_t n = size[0], k = size[1];
-    float *w = bench_floats(b, n * k), *x = bench_floats(b, k), *y = bench_floats(b, n);
-    bench_describe(b, 2.0 * (double)(n * k), 4.0 * (double)(n * k + n + k), "n=%zu k=%zu", n, k);
-    while (bench_continue(b)) b->kernels->gemv_f32(n, k, w, k, x, NULL, 0, y);
-    bench_consume(b, n, y);
+    SHAPES({1, 384, 128}, {1, 3072, 768}, {1, 50257, 768}, {2, 50257, 768}, {4, 50257, 768},
+           {8, 50257, 768}, {4, 384, 128}, {8, 384, 128}); /* tokens, rows, columns: decoding */
+    size_t m = size[0], n = size[1], k = size[2];
+    float *w = bench_floats(b, n * k), *x = bench_floats(b, m * k), *y = bench_floats(b, m * n);
+    bench_describe(b, 2.0 * (double)(m * n * k), 4.0 * (double)(n * k + m * (n + k)),
+                   "m=%zu n=%zu k=%zu", m, n, k);
+    while (bench_continue(b)) b->kernels->gemv_f32(m, n, k, w, k, x, k, NULL, 0, y, n);
+    bench_consume(b, m * n, y);
 }
 
 /* ---- Normalisation: rows of a batch ---------------------------------------------------------- */

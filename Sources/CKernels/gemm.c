@@ -6,7 +6,7 @@
  * it decides the order of additions; NC comes from the machine's caches (Core/Caches.swift).
  * Each worker owns a rectangle of c and packs what it needs itself, unless b is packed in advance,
  * so that no barrier is needed inside. The order of additions into an element depends on k and KC
- * alone, never on the partition or on NC; where c has one or two rows, on the back end's gemv_f32
+ * alone, never on the partition or on NC; where c has a few rows, on the back end's gemv_f32
  * instead. */
 #include "gemm.h"
 
@@ -177,11 +177,11 @@ size_t mg_row_parts(const mg_kernels *f, size_t m, size_t n, size_t workers) {
     return best;
 }
 
-/* A row or two (decoding) of a float32 product whose sums can stand in c until they are finished.
+/* A few rows (decoding) of a float32 product whose sums can stand in c until they are finished.
  * Packing w costs as much as two rows of products with it. */
 static int takes_vectors(const mg_product *x) {
-    return x->form == MG_NT && x->m <= 2 && x->a.type == MG_F32 && x->b.type == MG_F32 &&
-           x->arithmetic == MG_F32 && !needs_sums(x);
+    return x->form == MG_NT && x->m <= (x->panels ? 2 : MG_FEW_ROWS) && x->a.type == MG_F32 &&
+           x->b.type == MG_F32 && x->arithmetic == MG_F32 && !needs_sums(x);
 }
 
 typedef struct {
@@ -199,14 +199,12 @@ static void multiply_vector(const void *argument, mg_range r, size_t worker) {
     const float *bias = x->bias && x->scale == 1.0f ? x->bias + r.first : NULL;
     if (r.first == r.end) return;
     gemm_space space = divide(f, job->context->scratch + worker * job->context->scratch_per_worker);
-    for (size_t i = 0; i < x->m; i++) {
-        float *row = (float *)x->c.data + i * x->c.ld;
-        f->gemv_f32(r.end - r.first, x->k, (const float *)x->b.data + r.first * x->b.ld, x->b.ld,
-                    (const float *)x->a.data + i * x->a.ld, bias, x->accumulate, row + r.first);
-        for (size_t j = r.first; mg_product_finishes(x) && j < r.end; j += piece) {
-            mg_range columns = {j, mg_min(j + piece, r.end)};
-            mg_product_finish(f, x, i, 1, columns, row + j, x->c.ld, space.row);
-        }
+    float *c = x->c.data;
+    f->gemv_f32(x->m, r.end - r.first, x->k, (const float *)x->b.data + r.first * x->b.ld, x->b.ld,
+                x->a.data, x->a.ld, bias, x->accumulate, c + r.first, x->c.ld);
+    for (size_t j = r.first; mg_product_finishes(x) && j < r.end; j += piece) {
+        mg_range columns = {j, mg_min(j + piece, r.end)};
+        mg_product_finish(f, x, 0, x->m, columns, c + j, x->c.ld, space.row);
     }
 }
 

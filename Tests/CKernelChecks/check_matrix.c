@@ -136,21 +136,30 @@ void check_gemm_block_f32(checker *c) {
 /* ---- Matrix times vector
  * ------------------------------------------------------------------------------- */
 
-static void check_vector(checker *c, size_t n, size_t k, int start, bool special) {
-    size_t ldw = k + random_below(c, 3) * 7;
-    case_begin(c, "n %zu, k %zu, ldw %zu, start %d, special %d", n, k, ldw, start, special);
-    float *w = matrix(c, n, k, ldw, 1), *x = normals(c, k, 1);
+static void check_vectors(checker *c, size_t m, size_t n, size_t k, int start, bool special) {
+    size_t ldw = k + random_below(c, 3) * 7, ldx = k + m / 2, ldy = n + m / 3;
+    case_begin(c, "m %zu, n %zu, k %zu, ldw %zu, start %d, special %d", m, n, k, ldw, start,
+               special);
+    float *w = matrix(c, n, k, ldw, 1), *x = matrix(c, m, k, ldx, 1);
     if (special) w[0] = NAN;
     if (special && n > 1) w[ldw + k - 1] = -INFINITY;
-    float *bias = start & 1 ? normals(c, n, 1) : NULL;
-    float *before = normals(c, n, 1), *y = start & 2 ? copied(c, n, before) : output(c, n);
+    float *bias = start & 1 ? normals(c, n, 1) : NULL, *before = matrix(c, m, n, ldy, 1);
+    size_t size = n ? (m - 1) * ldy + n : 0;
+    float *y = start & 2 ? copied(c, size, before) : output(c, size), *alone = output(c, n);
     double *sums = doubles(c, n), *magnitudes = doubles(c, n);
-    ref_matmul(n, 1, k, w, ldw, 1, x, 1, 1, sums, magnitudes);
-    c->k->gemv_f32(n, k, w, ldw, x, bias, start & 2, y);
-    for (size_t i = 0; i < n; i++) {
-        double added = bias ? (double)bias[i] : 0, old = start & 2 ? (double)before[i] : 0;
-        expect(c, "y", i, (double)y[i], sums[i] + added + old,
-               sum_bound(k + 2, magnitudes[i] + fabs(added) + fabs(old)));
+    c->k->gemv_f32(m, n, k, w, ldw, x, ldx, bias, start & 2, y, ldy);
+    for (size_t t = 0; t < m; t++) {
+        ref_matmul(n, 1, k, w, ldw, 1, x + t * ldx, 1, 1, sums, magnitudes);
+        for (size_t i = 0; i < n; i++) {
+            double added = bias ? (double)bias[i] : 0;
+            double old = start & 2 ? (double)before[t * ldy + i] : 0;
+            expect(c, "y", t * ldy + i, (double)y[t * ldy + i], sums[i] + added + old,
+                   sum_bound(k + 2, magnitudes[i] + fabs(added) + fabs(old)));
+            alone[i] = before[t * ldy + i];
+        }
+        c->k->gemv_f32(1, n, k, w, ldw, x + t * ldx, ldx, bias, start & 2, alone, ldy);
+        for (size_t i = 0; i < n; i++)
+            expect(c, "as if alone", t * ldy + i, (double)y[t * ldy + i], (double)alone[i], 0);
     }
     case_end(c);
 }
@@ -160,8 +169,10 @@ void check_gemv_f32(checker *c) {
     const size_t rows[] = {0, 1, 3, 4, 5, 11};
     for (size_t i = 0; i < 6; i++)
         for (size_t p = 0; p < count; p++) {
-            check_vector(c, rows[i], depths[p], (int)((i + p) % 4), false);
-            if (rows[i] && depths[p]) check_vector(c, rows[i], depths[p], 0, true);
+            check_vectors(c, 1, rows[i], depths[p], (int)((i + p) % 4), false);
+            check_vectors(c, 2 + (i + p) % 8, rows[i], depths[p], (int)(i % 4), false);
+            if (rows[i] && depths[p]) check_vectors(c, 1 + p % 5, rows[i], depths[p], 0, true);
         }
-    check_vector(c, 5, by_scale(c, 1031, 65537), 3, false);
+    check_vectors(c, 1, 5, by_scale(c, 1031, 65537), 3, false);
+    check_vectors(c, 9, 150, 67, 1, false); /* in strips */
 }

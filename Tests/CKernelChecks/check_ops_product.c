@@ -106,7 +106,7 @@ static wanted expected(const product_case *p, size_t i, size_t j, double sum, do
     return w;
 }
 
-static void compare_product(checker *c, product_case *p, const void *y, const void *z) {
+static void compare_product(checker *c, const product_case *p, const void *y, const void *z) {
     size_t m = p->x.m, n = p->x.n, k = p->x.k;
     if (p->x.arithmetic == MG_BF16) {
         for (size_t i = 0; i < p->a.length; i++)
@@ -127,7 +127,7 @@ static void compare_product(checker *c, product_case *p, const void *y, const vo
     if (p->c.type == MG_F32) expect_gaps(c, "c", y, m, n, p->c.ld);
 }
 
-/* The same bits where b is packed in advance. */
+/* The same where b is packed in advance; the same bits, unless few rows don't pack it. */
 static void check_packed(checker *c, const mg_context *context, const product_case *p,
                          const void *wanted) {
     mg_product x = p->x;
@@ -139,7 +139,9 @@ static void check_packed(checker *c, const mg_context *context, const product_ca
     x.panels = panels;
     x.b.data = NULL;
     mg_matmul(context, &x);
-    expect_true(c, "c of packed b", 0, memcmp(x.c.data, wanted, size) == 0);
+    if (x.m > MG_FEW_ROWS || x.form != MG_NT)
+        expect_true(c, "c of packed b", 0, memcmp(x.c.data, wanted, size) == 0);
+    compare_product(c, p, x.c.data, x.z.data);
 }
 
 static void check_case(checker *c, size_t number, size_t m, size_t n, size_t k, bool decoding) {
@@ -170,8 +172,8 @@ void check_op_product(checker *c) {
         check_case(c, i, mr + 1, nr + 3, 37, false);
         check_case(c, i, 1, 5, 64, false);
         check_case(c, i, 4 * mr + 3, 2 * nr, 130, false);
-        check_case(c, i, 1 + i % 2, 2 * nr + 5, 37, true);
-        check_case(c, i, 1 + i % 2, 600, 70, true); /* shared by workers */
+        check_case(c, i, 1 + i % 9, 2 * nr + 5, 37, true);
+        check_case(c, i, 1 + i % 9, 600, 70, true); /* shared by workers */
     }
     if (c->scale == MG_CHECK_QUICK) return;
     for (size_t i = 0; i < 12; i++) { /* several parts of k, more rows than scratch has sums */
@@ -181,5 +183,5 @@ void check_op_product(checker *c) {
     check_case(c, 0, 19 * mr, 5, deep, false);
     check_case(c, 0, 3, c->k->nc + 7, 9, false);
     for (size_t i = 0; i < 12; i++) /* the epilogue in pieces */
-        check_case(c, i, 1 + i % 2, c->k->nc + 7 + c->k->nr, 9, true);
+        check_case(c, i, 1 + i % 9, c->k->nc + 7 + c->k->nr, 9, true);
 }

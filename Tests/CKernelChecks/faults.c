@@ -73,9 +73,9 @@ FAULTS(gemm_block_f32,
         const float *bias, int accumulate),
        (m, n, k, a, b, c, ldc, bias, accumulate), c, m &&n ? (m - 1) * ldc + n : 0)
 FAULTS(gemv_f32,
-       (size_t n, size_t k, const float *w, size_t ldw, const float *x, const float *bias,
-        int accumulate, float *y),
-       (n, k, w, ldw, x, bias, accumulate, y), y, n)
+       (size_t m, size_t n, size_t k, const float *w, size_t ldw, const float *x, size_t ldx,
+        const float *bias, int accumulate, float *y, size_t ldy),
+       (m, n, k, w, ldw, x, ldx, bias, accumulate, y, ldy), y, m &&n ? (m - 1) * ldy + n : 0)
 
 static size_t wrong_attention_scratch(size_t key_count, size_t head_width, int backward) {
     return key_count == 100 ? 0 : good()->attention_scratch(key_count, head_width, backward);

@@ -53,13 +53,16 @@ typedef enum {
     MG_DIFFERENTIATE /* v * act'(z): the gradient through an activation whose input was z */
 } mg_finish;
 
+enum { MG_FEW_ROWS = 8 }; /* see mg_product */
+
 /* A matrix product with what is done to its elements while they stand in the cache:
  *
  *     c = finish(scale * a b + bias) [+ residual] [+ c]
  *
- * Sums run over k in order, in blocks whose size depends on k and the back end alone. With one or
- * two rows, form MG_NT and float32 operands they run in the lanes of gemv_f32: other bits, the same
- * for any number of workers. Needs mg_matmul_scratch. */
+ * Sums run over k in order, in blocks whose size depends on k and the back end alone. Up to
+ * MG_FEW_ROWS rows of form MG_NT with float32 operands run in the lanes of gemv_f32: other bits,
+ * but the same for any number of workers, and for a row whatever rows are beside it. Needs
+ * mg_matmul_scratch. */
 typedef struct {
     mg_form form;
     size_t m, n, k;
@@ -94,7 +97,7 @@ static inline mg_product mg_dense_product(mg_form form, size_t m, size_t n, size
 void mg_matmul(const mg_context *context, const mg_product *product);
 
 /* For many products with the same b: panels = that of `product`, mg_packed_count(...) floats, once.
- * The bits of c are the same. */
+ * The bits of c are those of more than MG_FEW_ROWS rows. */
 void mg_pack_operand(const mg_context *context, const mg_product *product, float *panels);
 size_t mg_packed_count(const mg_kernels *kernels, size_t n, size_t k);
 

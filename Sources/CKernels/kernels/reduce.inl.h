@@ -13,22 +13,46 @@ static float sum_f32(size_t n, const float *x) {
     return v_hsum(s[0]);
 }
 
-MG_INLINE float inner_product(size_t n, const float *a, const float *b) {
-    v_f32 s[4];
-    for (int j = 0; j < 4; j++) s[j] = v_zero();
+/* Of a and `count` rows of b, a constant of at most 4: each the same bits as alone. */
+MG_INLINE void inner_products(size_t count, size_t n, const float *a, const float *b, size_t ldb,
+                              float *products) {
+    v_f32 s[4][4];
+    MG_UNROLL
+    for (size_t t = 0; t < count; t++) {
+        MG_UNROLL
+        for (size_t j = 0; j < 4; j++) s[t][j] = v_zero();
+    }
     size_t i = 0;
-    for (; i + 4 * VN <= n; i += 4 * VN)
-        for (size_t j = 0; j < 4; j++)
-            s[j] = v_fma(v_load(a + i + j * VN), v_load(b + i + j * VN), s[j]);
-    for (; i + VN <= n; i += VN) s[0] = v_fma(v_load(a + i), v_load(b + i), s[0]);
+    for (; i + 4 * VN <= n; i += 4 * VN) {
+        MG_UNROLL
+        for (size_t j = 0; j < 4; j++) {
+            v_f32 part = v_load(a + i + j * VN);
+            MG_UNROLL
+            for (size_t t = 0; t < count; t++)
+                s[t][j] = v_fma(part, v_load(b + t * ldb + i + j * VN), s[t][j]);
+        }
+    }
+    for (; i + VN <= n; i += VN) {
+        MG_UNROLL
+        for (size_t t = 0; t < count; t++)
+            s[t][0] = v_fma(v_load(a + i), v_load(b + t * ldb + i), s[t][0]);
+    }
     if (i < n) {
         v_f32 last = v_load_n(a + i, n - i, v_zero());
-        s[1] = v_fma(last, v_load_n(b + i, n - i, v_zero()), s[1]);
+        MG_UNROLL
+        for (size_t t = 0; t < count; t++)
+            s[t][1] = v_fma(last, v_load_n(b + t * ldb + i, n - i, v_zero()), s[t][1]);
     }
-    return v_hsum(v_add(v_add(s[0], s[2]), v_add(s[1], s[3])));
+    MG_UNROLL
+    for (size_t t = 0; t < count; t++)
+        products[t] = v_hsum(v_add(v_add(s[t][0], s[t][2]), v_add(s[t][1], s[t][3])));
 }
 
-static float dot_f32(size_t n, const float *a, const float *b) { return inner_product(n, a, b); }
+static float dot_f32(size_t n, const float *a, const float *b) {
+    float product;
+    inner_products(1, n, a, b, 0, &product);
+    return product;
+}
 
 static float max_f32(size_t n, const float *x) {
     if (n == 0) return -INFINITY;

@@ -91,7 +91,8 @@ MG_INLINE void v_store_q8(int8_t *p, v_f32 a) {
 typedef struct {
     __m512i rows[4];
 } v_q8_sums;
-#define MG_ROW_TOKENS 4 /* 16 registers of sums */
+#define MG_ROW_TOKENS 4  /* 16 registers of sums */
+#define MG_VECTOR_ROWS 4 /* likewise */
 /* The instruction wants w without sign: w + 128, which adds 128 times the sum of x. */
 MG_INLINE v_q8_sums v_q8_sums_add(v_q8_sums s, const void *p, const int8_t *x) {
     __m512i both = _mm512_broadcast_i64x4(v_load_bytes(x)), sign = _mm512_set1_epi8(-128);

@@ -5,6 +5,7 @@
 
 typedef float32x4_t v_f32;
 enum { VN = 4 };
+#define MG_VECTOR_ROWS 4 /* 16 of 32 registers for their sums */
 
 MG_INLINE v_f32 v_set1(float a) { return vdupq_n_f32(a); }
 MG_INLINE v_f32 v_zero(void) { return vdupq_n_f32(0.0f); }
