@@ -26,8 +26,10 @@ typedef struct {
 MG_INLINE void vector_rows(const vector_product *p, size_t count, size_t first, size_t end) {
     for (size_t i = first; i < end; i++) {
         float sums[MG_VECTOR_ROWS];
-        const float *next = p->w + (i + p->next) * p->ldw;
-        for (size_t j = 0; p->next && j < p->k; j += 16) __builtin_prefetch(next + j, 0, 2);
+        if (count > 1 && p->next) { /* never where a token is decoded */
+            const float *next = p->w + (i + p->next) * p->ldw;
+            for (size_t j = 0; j < p->k; j += 16) __builtin_prefetch(next + j, 0, 2);
+        }
         inner_products(count, p->k, p->w + i * p->ldw, p->x, p->ldx, sums);
         MG_UNROLL
         for (size_t t = 0; t < count; t++) {
