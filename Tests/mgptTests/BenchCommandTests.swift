@@ -136,8 +136,9 @@ import Testing
       loadSeconds: SampleSummary([0.0042]), firstTokenSeconds: 0.25,
       prefillSeconds: SampleSummary([0.1]), decodeSeconds: SampleSummary([0.4]),
       promptTokens: 100, decodeAfter: 7, decodedTokens: 10, sequences: 2,
-      weightBytesPerPass: 124_000_000, cacheBytesPerToken: 3_000_000, bandwidth: 40e9,
-      fileByteCount: 125_000_000, cacheByteCount: 9_000_000, peakResidentByteCount: 150_000_000,
+      weightBytesPerPass: 124_000_000, cacheBytesPerToken: 3_000_000,
+      readings: SampleSummary([40e9]), shares: SampleSummary([0.08]), fileByteCount: 125_000_000,
+      cacheByteCount: 9_000_000, peakResidentByteCount: 150_000_000,
       baseByteCount: 10_000_000, parameterCount: 124_000_000, threads: 2, backEnd: "scalar")
     #expect(
       GenerateTable.heading(result)

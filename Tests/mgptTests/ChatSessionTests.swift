@@ -163,6 +163,19 @@ private struct Dialogue {
     #expect(dialogue.session.conversation.turns.map(\.answer) == ["a long"])
   }
 
+  /// Ctrl-C while the message is taken in.
+  @Test func stoppedBeforeTheAnswer() throws {
+    let dialogue = try Dialogue()
+    dialogue.answers = ["", " b"]
+    dialogue.end = .cancelled
+    #expect(
+      dialogue.say("x") == ["[stopped before the answer began: the message is not remembered]"])
+    #expect(dialogue.shown == "" && dialogue.session.conversation.turns.isEmpty)
+    dialogue.end = .stopString
+    _ = dialogue.say("y")
+    #expect(dialogue.prompts[1] == "User: y\nAssistant:")
+  }
+
   @Test func controlCharactersAreNotShown() throws {
     let dialogue = try Dialogue()
     dialogue.answers = [" \n a\u{1B}[31mb\tc"]

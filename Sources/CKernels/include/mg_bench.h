@@ -47,6 +47,11 @@ double mg_bench_peak(const mg_context *context, mg_type arithmetic, double secon
  * workers share; the best of samples of 1 ms or more. 0 if memory lacks. */
 double mg_bench_read(const mg_context *context, size_t byte_count, double seconds);
 
+/* The same over `count` floats of the caller, once or more within `seconds`: the mean rate, 0 if
+ * memory lacks. To stand beside something else that is timed in turns. */
+double mg_bench_read_again(const mg_context *context, size_t count, const float *data,
+                           double seconds);
+
 /* The compiler of this library, as it calls itself. */
 const char *mg_bench_compiler(void);
 

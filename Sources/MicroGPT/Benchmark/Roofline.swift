@@ -126,13 +126,30 @@ extension Compute {
   /// where there is not enough of it.
   ///
   /// Takes about `seconds`, and the memory of four times the largest buffer of a roofline: caches
-  /// that don't evict in order keep part of one only twice their size. `byteCount` is for other
-  /// sizes.
-  public func measureReadBandwidth(seconds: Double = 0.1, byteCount: Int? = nil) -> Double {
+  /// that don't evict in order keep part of one only twice their size.
+  public func measureReadBandwidth(seconds: Double = 0.1) -> Double {
+    mg_bench_read(context, Self.uncachedByteCount, seconds)
+  }
+
+  /// Measures how fast all threads together read `memory` again and again, in bytes per second: the
+  /// mean of as many passes as `seconds` are long, at least one.
+  func measureReadBandwidth(of memory: UnsafeBufferPointer<Float>, seconds: Double) -> Double {
+    guard let start = memory.baseAddress else { return 0 }
+    return mg_bench_read_again(context, memory.count, start, seconds)
+  }
+
+  /// Measures how fast all threads together read `memory` again and again, in bytes per second: the
+  /// mean of as many passes as `seconds` are long, at least one.
+  func measureReadBandwidth(of memory: Arena, seconds: Double) -> Double {
+    mg_bench_read_again(context, memory.floats.count, memory.floats.baseAddress, seconds)
+  }
+
+  /// The size of a buffer that no cache holds.
+  static var uncachedByteCount: Int {
     let sizes = Roofline.bufferSizes(
       lastLevelCache: 4 * (Caches(ofProcessor: 0, SystemTree()).largestByteCount ?? 0),
       available: SystemInfo.availableMemoryByteCount)
-    return mg_bench_read(context, byteCount ?? sizes.last ?? 0, seconds)
+    return sizes.last ?? 0
   }
 
   /// What operations are given, with the pool or, for one thread, without; valid while `self` is.

@@ -130,6 +130,15 @@ final class Executor {
     }
   }
 
+  /// Runs these operations until `shouldStop`, which is asked in front of each; whether all ran.
+  func forward(_ range: Range<Int>, unless shouldStop: () -> Bool) -> Bool {
+    for t in range {
+      if shouldStop() { return false }
+      forward(t..<t + 1)
+    }
+    return true
+  }
+
   /// Runs the backward of all operations in reverse order; adds into the gradient block.
   ///
   /// With `isFirst`, gradients outside `rangesToZero` need not be zero before. Segments that were

@@ -56,6 +56,7 @@ final class BatchDecoder {
         sequence.settle()
       }
     }
-    return batch.run().logits
+    guard let result = batch.run() else { preconditionFailure("nobody to stop it") }
+    return result.logits
   }
 }

@@ -60,7 +60,7 @@ public final class TextGenerator {
   /// Continues `prompt`.
   ///
   /// `emit` receives pieces of whole UTF-8 characters as they come and answers whether to go on;
-  /// `onToken` receives each token.
+  /// `onToken` receives each token. `shouldStop` is asked while the prompt is taken in.
   ///
   /// A model of documents sees its begin token in front of every prompt and stops at its end token.
   /// One of a stream has never seen either: an empty prompt starts there as if after a line break.
@@ -68,12 +68,12 @@ public final class TextGenerator {
   /// seed.
   public func generate(
     prompt: [UInt8], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
-    clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
-    emit: (UnsafeBufferPointer<UInt8>) -> Bool
+    clock: () -> Double, shouldStop: () -> Bool = { false },
+    onToken: (GeneratedToken) -> Void = { _ in }, emit: (UnsafeBufferPointer<UInt8>) -> Bool
   ) throws -> GenerationResult {
     try generate(
       tokens: promptTokens(prompt, layout), layout: layout, options: options, sample: sample,
-      clock: clock, onToken: onToken, emit: emit)
+      clock: clock, shouldStop: shouldStop, onToken: onToken, emit: emit)
   }
 
   /// Continues a sequence of tokens.
@@ -86,8 +86,8 @@ public final class TextGenerator {
   /// *Throws* `GenerationError` where the model predicts no number, which damaged weights do.
   public func generate(
     tokens: [Int32], layout: CorpusLayout, options: GenerationOptions, sample: Int = 0,
-    continues: Bool = false, clock: () -> Double, onToken: (GeneratedToken) -> Void = { _ in },
-    emit: (UnsafeBufferPointer<UInt8>) -> Bool
+    continues: Bool = false, clock: () -> Double, shouldStop: () -> Bool = { false },
+    onToken: (GeneratedToken) -> Void = { _ in }, emit: (UnsafeBufferPointer<UInt8>) -> Bool
   ) throws -> GenerationResult {
     try options.sampling.validate()
     let tokens = tokens.isEmpty ? [tokenizer.documentBegin ?? 0] : tokens
@@ -98,10 +98,20 @@ public final class TextGenerator {
     var output = TextOutput(stop: options.stop)
     let start = clock()
     if !continues { decoder.reset() }
-    var logits = try decoder.prefill(tokens)
+    var (count, passCount) = (0, 0)
+    func result(_ end: GenerationResult.End, _ prefilled: Double) -> GenerationResult {
+      GenerationResult(
+        end: end, promptTokenCount: tokens.count, tokenCount: count, passCount: passCount,
+        prefillSeconds: prefilled - start, decodeSeconds: clock() - prefilled)
+    }
+    var logits: UnsafeMutablePointer<Float>
+    do {
+      logits = try decoder.prefill(tokens, unless: shouldStop)
+    } catch is PromptStopped {
+      return result(.cancelled, clock())
+    }
     let prefilled = clock()
     var end = GenerationResult.End.maxTokens
-    var (count, passCount) = (0, 0)
     while count < options.maxTokens {
       probabilities?.read(logits)
       guard let token = sampler.draw(logits) else {
@@ -134,9 +144,7 @@ public final class TextGenerator {
       output.finish()
       _ = output.release(emit)
     }
-    return GenerationResult(
-      end: end, promptTokenCount: tokens.count, tokenCount: count,
-      passCount: passCount, prefillSeconds: prefilled - start, decodeSeconds: clock() - prefilled)
+    return result(end, prefilled)
   }
 
   private func makeSampler(

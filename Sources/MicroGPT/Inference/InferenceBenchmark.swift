@@ -51,9 +51,11 @@ public struct InferenceBenchmark: Sendable {
     public var weightBytesPerPass: Int
     /// Bytes of keys and values that one decoded token reads, in the mean.
     public var cacheBytesPerToken: Int
-    /// Bytes per second of reading memory on as many threads, measured before and after; the larger
-    /// one.
-    public var bandwidth: Double
+    /// Bytes per second of reading memory on as many threads, in front of decodings.
+    public var readings: SampleSummary
+    /// Bytes per second that such a decoding reads over those of the reading in front of it; above
+    /// 1 where a cache holds the model.
+    public var shares: SampleSummary
     /// The size of the file.
     public var fileByteCount: Int
     /// The whole cache of keys and values, of all sequences.
@@ -77,11 +79,6 @@ public struct InferenceBenchmark: Sendable {
     }
     /// Weights and cache.
     public var bytesPerToken: Int { weightBytesPerPass / sequences + cacheBytesPerToken }
-    /// Bytes that decoding reads per second over those that reading memory does; above 1 where a
-    /// cache holds the model.
-    public var shareOfBandwidth: Double {
-      bandwidth > 0 ? Double(bytesPerToken) * decodeTokensPerSecond / bandwidth : 0
-    }
   }
 
   /// Loads, prefills and decodes; nil if `shouldStop` said so, which is asked for every token.
@@ -89,36 +86,51 @@ public struct InferenceBenchmark: Sendable {
   /// *Throws* if the file can't be used, memory lacks, or the context is too short for the tokens.
   public func run(_ compute: Compute, shouldStop: () -> Bool = { false }) throws -> Result? {
     precondition(runs >= 1, "nothing to do")
-    let bandwidth = compute.measureReadBandwidth(byteCount: readByteCount)
     SystemInfo.resetOwnPeakResident()
     let base = SystemInfo.ownPeakResidentByteCount
     guard let (session, loads, firstToken) = try load(compute, shouldStop) else { return nil }
+    guard let warmUp = try session.decode(shouldStop) else { return nil }
+    let peak = SystemInfo.ownPeakResidentByteCount
+    // In small pages, as the file's are.
+    let memory = try Arena(
+      byteCount: readByteCount ?? Compute.uncachedByteCount, fillsSlowly: true)
+    memory.floats.update(repeating: 1)
     var (prefills, decodes): ([Double], [Double]) = ([], [])
-    var (prefilling, decoding) = (0.0, 0.0)
+    var readings: [(rate: Double, decodeSeconds: Double)] = []
+    var (prefilling, decoding, reading) = (0.0, 0.0, 0.0)
     while prefills.count < runs || prefilling < leastSeconds || decoding < leastSeconds {
       let seconds = try session.prefill()
+      // A pass over the memory may take longer than decoding.
+      let reads = readings.count < runs || reading < decoding
+      let start = SystemInfo.seconds
+      let rate =
+        reads ? compute.measureReadBandwidth(of: memory, seconds: min(warmUp, 0.1)) : 0
+      reading += SystemInfo.seconds - start
       guard let decodeSeconds = try session.decode(shouldStop) else { return nil }
+      if reads { readings.append((rate, decodeSeconds)) }
       prefills.append(seconds)
       decodes.append(decodeSeconds)
       prefilling += seconds
       decoding += decodeSeconds
     }
-    let peak = SystemInfo.ownPeakResidentByteCount
     let (model, counts) = (session.saved.model, session.counts)
     let middle = counts.before + (counts.decoded + 1) / 2
-    return Result(
+    var result = Result(
       loadSeconds: SampleSummary(loads), firstTokenSeconds: firstToken,
       prefillSeconds: SampleSummary(prefills), decodeSeconds: SampleSummary(decodes),
       promptTokens: counts.prompt, decodeAfter: counts.before, decodedTokens: counts.decoded,
       sequences: sequences, weightBytesPerPass: model.byteCountReadPerPass,
       cacheBytesPerToken: KeyValueCache.byteCountRead(
         model.configuration, cacheFormat, tokens: middle),
-      bandwidth: max(bandwidth, compute.measureReadBandwidth(byteCount: readByteCount)),
+      readings: SampleSummary(readings.map(\.rate)), shares: SampleSummary([0]),
       fileByteCount: session.saved.file.byteCount,
       cacheByteCount: sequences
         * KeyValueCache.byteCount(model.configuration, format: cacheFormat),
       peakResidentByteCount: peak, baseByteCount: base, parameterCount: model.parameterCount,
       threads: compute.threadCount, backEnd: compute.backEnd)
+    let bytes = Double(result.bytesPerToken * sequences * counts.decoded)
+    result.shares = SampleSummary(readings.map { bytes / $0.decodeSeconds / $0.rate })
+    return result
   }
 
   /// Tokens of the prompt, decoded, and in front of these, in a model of this configuration.
@@ -258,32 +270,5 @@ extension KeyValueCache {
     let unit = 64  // of a cache's capacity
     return byteCount(layerCount: c.layerCount, heads: c.heads, capacity: unit, format: format)
       * tokens / unit
-  }
-}
-
-extension InferenceBenchmark.Result {
-  /// The object that `mgpt bench generate --json` prints for each format.
-  public var json: JSON {
-    [
-      "load_ms": .number(loadSeconds.median * 1e3),
-      "first_token_ms": .number(firstTokenSeconds * 1e3),
-      "prompt_tokens": .integer(promptTokens), "prefill_ms": .number(prefillSeconds.median * 1e3),
-      "prefill_tokens_per_second": .number(prefillTokensPerSecond),
-      "decode_after": .integer(decodeAfter), "decoded_tokens": .integer(decodedTokens),
-      "decode_ms": .number(decodeSeconds.median * 1e3),
-      "decode_ms_min": .number(decodeSeconds.minimum * 1e3),
-      "decode_ms_max": .number(decodeSeconds.maximum * 1e3),
-      "runs": .integer(decodeSeconds.count),
-      "decode_tokens_per_second": .number(decodeTokensPerSecond),
-      "sequences": .integer(sequences), "weight_bytes_per_pass": .integer(weightBytesPerPass),
-      "cache_bytes_per_token": .integer(cacheBytesPerToken),
-      "bytes_per_token": .integer(bytesPerToken),
-      "read_gb_per_second": .number(bandwidth / 1e9),
-      "share_of_bandwidth": .number(shareOfBandwidth),
-      "file_bytes": .integer(fileByteCount), "cache_bytes": .integer(cacheByteCount),
-      "peak_rss_bytes": .integer(peakResidentByteCount), "base_rss_bytes": .integer(baseByteCount),
-      "parameters": .integer(parameterCount), "threads": .integer(threads),
-      "back_end": .string(backEnd),
-    ]
   }
 }

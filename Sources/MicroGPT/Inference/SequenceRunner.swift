@@ -30,14 +30,16 @@ struct CachedGraph {
   /// Computes; returns the logits (sequences, V) and the passes of the last row.
   ///
   /// Passes end where all rows have left: what later ones would have put into the caches is put
-  /// there instead. With a filler, the one row of `sequence` may leave its state instead.
+  /// there instead. With a filler, the one row of `sequence` may leave its state instead. Nil if
+  /// `shouldStop` said so, which several tokens ask in front of each operation.
   func run(
-    _ filler: KeyFiller? = nil, _ sequence: CachedSequence? = nil
-  ) -> (logits: UnsafeMutablePointer<Float>, passes: Int) {
+    _ filler: KeyFiller? = nil, _ sequence: CachedSequence? = nil,
+    unless shouldStop: () -> Bool = { false }
+  ) -> (logits: UnsafeMutablePointer<Float>, passes: Int)? {
     var (next, passes) = (0, passCount)
     for i in 0..<graph.exits.count {  // an enumeration allocates in debug builds
       let exit = graph.exits[i]
-      executor.forward(next..<exit.fill.lowerBound)
+      guard forward(next..<exit.fill.lowerBound, unless: shouldStop) else { return nil }
       let rows = executor.floats(exit.active)
       if passes == passCount && rows[rows.count - 1] == 0 { passes = exit.pass }
       if executor.state.pointee.passCounts[exit.pass] == 0 {
@@ -52,10 +54,20 @@ struct CachedGraph {
       if i == 0, let filler, let sequence { filler.settle(sequence, exceptNewest: true) }
       next = exit.leave.upperBound
     }
-    executor.forward(next..<graph.graph.operations.count)
+    let end = graph.graph.operations.count
+    guard forward(next..<end, unless: shouldStop) else { return nil }
     return (executor.floats(graph.logits).baseAddress.unsafelyUnwrapped, passes)
   }
+
+  private func forward(_ range: Range<Int>, unless shouldStop: () -> Bool) -> Bool {
+    if tokens.count > 1 { return executor.forward(range, unless: shouldStop) }
+    executor.forward(range)
+    return true
+  }
 }
+
+/// A prompt was not taken in to its end, as was wished.
+struct PromptStopped: Error {}
 
 /// Runs a model on one sequence at a time.
 ///
@@ -113,21 +125,23 @@ final class SequenceRunner {
 
   /// Makes `sequence` these tokens, see `Decoder.prefill`.
   func replace(
-    _ sequence: CachedSequence, by tokens: [Int32]
+    _ sequence: CachedSequence, by tokens: [Int32], unless shouldStop: () -> Bool = { false }
   ) throws -> UnsafeMutablePointer<Float> {
     precondition(!tokens.isEmpty, "a prompt of no tokens")
     let kept = tokens.suffix(contextLength)
     // The last token is computed in any case: its logits are asked for.
     let common = min(sequence.commonPrefix(kept), kept.count - 1)
     sequence.truncate(to: common)
-    return try append(kept.dropFirst(common), to: sequence)
+    return try append(kept.dropFirst(common), to: sequence, unless: shouldStop)
   }
 
   /// Takes in `tokens`; returns the logits (V) of what follows.
   ///
+  /// *Throws* `PromptStopped` if `shouldStop` says so; the chunks that were complete are kept.
   /// *Requires*: at least one token.
   func append(
-    _ tokens: ArraySlice<Int32>, to sequence: CachedSequence
+    _ tokens: ArraySlice<Int32>, to sequence: CachedSequence,
+    unless shouldStop: () -> Bool = { false }
   ) throws -> UnsafeMutablePointer<Float> {
     var logits: UnsafeMutablePointer<Float>?
     var next = tokens.startIndex
@@ -137,7 +151,12 @@ final class SequenceRunner {
       let count = min(tokens.endIndex - next, chunkLength, room)
       let graph = try self.graph(count)
       for i in 0..<count { graph.tokens[i] = tokens[next + i] }
-      logits = run(graph, count, sequence)
+      let before = sequence.position
+      logits = run(graph, count, sequence, unless: shouldStop)
+      if logits == nil {
+        sequence.truncate(to: before)
+        throw PromptStopped()
+      }
       next += count
     }
     guard let logits else { preconditionFailure("no tokens to take in") }
@@ -148,7 +167,8 @@ final class SequenceRunner {
   func append(_ token: Int32, to sequence: CachedSequence) -> UnsafeMutablePointer<Float> {
     makeRoom(in: sequence)
     single.tokens[0] = token
-    return run(single, 1, sequence)
+    guard let logits = run(single, 1, sequence) else { preconditionFailure("nobody to stop it") }
+    return logits
   }
 
   /// Makes sure that the next token has a position.
@@ -174,8 +194,9 @@ final class SequenceRunner {
   }
 
   private func run(
-    _ graph: CachedGraph, _ count: Int, _ sequence: CachedSequence
-  ) -> UnsafeMutablePointer<Float> {
+    _ graph: CachedGraph, _ count: Int, _ sequence: CachedSequence,
+    unless shouldStop: () -> Bool = { false }
+  ) -> UnsafeMutablePointer<Float>? {
     // In training the weights change between texts.
     if count > 1 || sequence.position == 0 { self.filler?.packAnew() }
     let filler = count == 1 ? filler : nil
@@ -183,8 +204,8 @@ final class SequenceRunner {
     graph.table.set(0, cache: sequence.cache, position: sequence.position, count: count)
     for i in 0..<count { sequence.append(graph.tokens[i]) }
     if filler == nil { sequence.settle() }
+    guard let result = graph.run(filler, sequence, unless: shouldStop) else { return nil }
     computedCount += count
-    let result = graph.run(filler, sequence)
     lastPasses = result.passes
     return result.logits
   }

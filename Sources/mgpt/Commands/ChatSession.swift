@@ -107,6 +107,9 @@ final class ChatSession {
         return !isInterrupted()
       })
     shown.finish()
+    if result.end == .cancelled && tokens.isEmpty {
+      return notice("[stopped before the answer began: the message is not remembered]")
+    }
     if result.end == .endToken { tokens.removeLast() }
     try conversation.add(message: message, answer: shown.bytes, generated: tokens)
     totals.add(result)

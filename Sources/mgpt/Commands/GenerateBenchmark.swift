@@ -211,8 +211,8 @@ enum GenerateTable {
       milliseconds(result.loadSeconds.median), milliseconds(result.firstTokenSeconds),
       rate(result.prefillTokensPerSecond), rate(result.decodeTokensPerSecond),
       Format.bytes(result.bytesPerToken),
-      Format.percent(result.shareOfBandwidth) + " of "
-        + Format.fixed(result.bandwidth / 1e9, decimals: 1),
+      Format.percent(result.shares.median) + " of "
+        + Format.fixed(result.readings.median / 1e9, decimals: 1),
       Format.bytes(result.peakResidentByteCount),
     ])
   }

@@ -24,7 +24,7 @@ func runGenerate(_ asked: GenerateOptions) throws -> Int32 {
     results.append(
       try generator.generate(
         prompt: prompt, layout: saved.layout, options: options, sample: sample,
-        clock: { SystemInfo.seconds },
+        clock: { SystemInfo.seconds }, shouldStop: { Signals.received != nil },
         onToken: {
           text.passes = $0.passes
           writer?.append($0, sample: sample)
@@ -98,7 +98,10 @@ private func summary(
   // Each sample's first token comes from the prefill's logits.
   let decoded = max(tokens - results.count, 0)
   let promptTime = prefill < 1 ? milliseconds(prefill) : Format.duration(prefill)
-  var line = "\(counted(prompt, "prompt token")) in \(promptTime), \(tokens) generated"
+  let isCut = results.contains { $0.end == .cancelled && $0.tokenCount == 0 }
+  let whole = counted(prompt, "prompt token")
+  var line = isCut ? "stopped in \(whole) after \(promptTime)" : "\(whole) in \(promptTime)"
+  line += ", \(tokens) generated"
   if decode > 0 && decoded > 0 {
     line += " at \(Format.rate(Double(decoded) / decode)) tokens/s"
   }

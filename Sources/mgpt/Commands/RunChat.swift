@@ -29,7 +29,8 @@ func runChat(_ asked: ChatOptions) throws -> Int32 {
     generate: { tokens, options, sample, onToken, emit in
       try generator.generate(
         tokens: tokens, layout: saved.layout, options: options, sample: sample,
-        continues: true, clock: { SystemInfo.seconds }, onToken: onToken, emit: emit)
+        continues: true, clock: { SystemInfo.seconds },
+        shouldStop: { DialogueTerminal.isInterrupted }, onToken: onToken, emit: emit)
     })
   let reader: any LineReader =
     EditingLineReader(

@@ -149,4 +149,37 @@ import Testing
     for token in tokens { single = copy(small, decoder.decode(token)) }
     #expect(largestDifference(chunked, single) < 1e-4)
   }
+
+  /// A prompt that is stopped before any of its operations leaves its whole chunks, and nothing
+  /// that a later one would meet.
+  @Test(arguments: ["gpt2", "rlm"])
+  func promptsStop(_ name: String) throws {
+    let small = try SmallGenerator(name, context: 600)
+    let tokens = randomTokens(small, 520, seed: 10)
+    var depth = Depth()
+    if name == "rlm" { depth.exit = ExitRule(threshold: 0.2) }
+    let decoder = try Decoder(model: small.model, compute: small.compute, depth: depth)
+    let expected = copy(small, try decoder.prefill(tokens))
+    var (counts, allowed, isDone) = (Set<Int>(), 0, false)
+    while !isDone {
+      _ = try decoder.prefill([tokens[0] ^ 1])
+      var questions = 0
+      do {
+        _ = try decoder.prefill(tokens) {
+          questions += 1
+          return questions > allowed
+        }
+        isDone = true
+      } catch is PromptStopped {
+        counts.insert(decoder.count)
+        #expect(questions == allowed + 1)
+      }
+      if allowed % 5 == 0 {
+        let found = copy(small, try decoder.prefill(tokens))
+        #expect(largestDifference(found, expected) < 1e-4, "after \(allowed)")
+      }
+      allowed += 1
+    }
+    #expect(counts == [0, 512] && allowed > 20)
+  }
 }

@@ -108,6 +108,17 @@ import Testing
     #expect(pieces.count == 3 && result.end == .cancelled && result.tokenCount == 3)
   }
 
+  @Test func aPromptMayBeStopped() throws {
+    let small = try SmallGenerator("modern")
+    let result = try small.generator.generate(
+      prompt: Array("ada".utf8), layout: .stream, options: generation(50), clock: { 0 },
+      shouldStop: { true },
+      emit: { _ in
+        Issue.record("text"); return true
+      })
+    #expect(result.end == .cancelled && result.tokenCount == 0 && result.promptTokenCount == 3)
+  }
+
   /// Weights that are no numbers end the text at once, however tokens are chosen.
   @Test(arguments: [0.0, 0.8]) func predictionsThatAreNoNumbers(_ temperature: Double) throws {
     for name in ["modern", "gpt2"] {

@@ -40,7 +40,13 @@ import Testing
     #expect(result.prefillSeconds.minimum > 0 && result.decodeSeconds.minimum > 0)
     #expect(result.firstTokenSeconds > result.loadSeconds.minimum)
     #expect(result.promptTokens == 9 && result.decodedTokens == 5 && result.decodeAfter == 9)
-    #expect(result.threads == 2 && result.bandwidth > 0)
+    #expect(result.threads == 2 && result.readings.minimum > 0)
+    #expect(result.readings.count == 2 && result.shares.count == 2)
+    // A share is one decoding's bytes per second over one reading's.
+    let bytes = Double(5 * result.bytesPerToken)
+    let least = bytes / result.decodeSeconds.maximum / result.readings.maximum
+    let most = bytes / result.decodeSeconds.minimum / result.readings.minimum
+    #expect(result.shares.minimum > least * 0.999 && result.shares.maximum < most * 1.001)
     let fileByteCount = try readFile(benchmark.path).count
     #expect(result.fileByteCount == fileByteCount)
     // Rows of 40 and 160 elements are padded to whole blocks of 32, whose scales have 2 bytes.
@@ -88,12 +94,12 @@ import Testing
       prefillSeconds: SampleSummary([0.02, 0.01, 0.03]),
       decodeSeconds: SampleSummary([0.5, 0.4, 0.6]), promptTokens: 100, decodeAfter: 7,
       decodedTokens: 10, sequences: 4, weightBytesPerPass: 800, cacheBytesPerToken: 50,
-      bandwidth: 40_000, fileByteCount: 1000, cacheByteCount: 320, peakResidentByteCount: 5000,
+      readings: SampleSummary([40_000]), shares: SampleSummary([0.6, 0.5, 0.4]),
+      fileByteCount: 1000, cacheByteCount: 320, peakResidentByteCount: 5000,
       baseByteCount: 3000, parameterCount: 200, threads: 2, backEnd: "scalar")
     #expect(abs(result.prefillTokensPerSecond - 5000) < 1e-9)
     #expect(abs(result.decodeTokensPerSecond - 80) < 1e-9)
     #expect(result.bytesPerToken == 250)
-    #expect(abs(result.shareOfBandwidth - 0.5) < 1e-12)
     let json = result.json
     let expected: [(String, Double)] = [
       ("load_ms", 4), ("first_token_ms", 50), ("prefill_ms", 20), ("decode_ms", 500),
