@@ -272,6 +272,10 @@ def compare(name: str, threads: int, options: argparse.Namespace) -> list[dict]:
             if "mgpt" in result and "llama" in result:
                 result[what] = ratios(what, ours[kind].turns, theirs[OPPONENTS[kind]].turns)
                 result[what]["bar"] = bar(name, threads, what, kind)
+        if "decode" in result:
+            result["decode"]["reading_ratio"] = reading_ratio(
+                ours[kind].turns, theirs[OPPONENTS[kind]].turns
+            )
         results.append(result)
     return results
 
@@ -292,11 +296,20 @@ def ratios(what: str, ours: list[dict], theirs: list[dict]) -> dict:
     return {"ratio": statistics.median(found), "ratio_min": min(found), "ratio_max": max(found)}
 
 
+def reading_ratio(ours: list[dict], theirs: list[dict]) -> float:
+    """Returns what the ratio of decoding would be if ours did nothing but read its bytes."""
+    return statistics.median(
+        mine["read_gb_per_second"] * 1e9 / mine["bytes_per_token"]
+        / other["decode_tokens_per_second"]
+        for mine, other in zip(ours, theirs, strict=True)
+    )
+
+
 # Output
 
 HEADINGS = (
     "shape", "threads", "format", "llama.cpp", "decode: mgpt", "llama.cpp", "ratio", "bar",
-    "of reading", "prefill: mgpt", "llama.cpp", "ratio", "bar", "MB: file", "resident",
+    "of reading", "reading alone", "prefill: mgpt", "llama.cpp", "ratio", "bar", "MB: file", "resident",
 )  # fmt: skip
 
 
@@ -317,7 +330,11 @@ def print_row(result: dict) -> None:
         limit = figures["bar"] if figures else None
         cells.append(f"{limit}" if limit else "–")
         if what == "decode":
-            cells.append(f"{100 * ours['share_of_bandwidth']:.0f} %" if ours else "–")
+            share = ours["share_of_bandwidth"] if ours else 0
+            cells.append(f"{100 * share:.0f} %" if ours else "–")
+            # Above 1 a cache holds the weights, and memory is not the limit.
+            is_limit = figures and share <= 1
+            cells.append(f"{figures['reading_ratio']:.2f}" if is_limit else "–")
     for key in ("file_bytes", "peak_rss_bytes"):
         cells.append(f"{ours[key] / 1e6:.0f}" if ours else "–")
     print("| " + " | ".join(cells) + " |", flush=True)
@@ -331,7 +348,8 @@ def print_heading(options: argparse.Namespace) -> None:
     print(f"Prompts of {', '.join(f'{SHAPES[n].prompt} ({n})' for n in options.shapes)} tokens;")
     print(f"decoding begins after {options.decode_after}. Tokens per second, medians; ratio: mgpt")
     print("over llama.cpp, median (smallest–largest round); bar: of issue 4; of reading: bytes that")
-    print("decoding reads over the speed of reading memory in the same runs.\n")
+    print("decoding reads over the speed of reading memory in the same runs; reading alone: the")
+    print("ratio that nothing but reading these bytes would have.\n")
     print("| " + " | ".join(HEADINGS) + " |")
     print("| --- " * len(HEADINGS) + "|", flush=True)
 
