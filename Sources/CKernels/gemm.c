@@ -178,7 +178,8 @@ size_t mg_row_parts(const mg_kernels *f, size_t m, size_t n, size_t workers) {
 }
 
 /* A few rows (decoding) of a float32 product whose sums can stand in c until they are finished.
- * Packing w costs as much as two rows of products with it. */
+ * Packing w costs as much as two rows of products with it, so that more than two are better off
+ * where it has been packed. */
 static int takes_vectors(const mg_product *x) {
     return x->form == MG_NT && x->m <= (x->panels ? 2 : MG_FEW_ROWS) && x->a.type == MG_F32 &&
            x->b.type == MG_F32 && x->arithmetic == MG_F32 && !needs_sums(x);
@@ -219,7 +220,8 @@ static void multiply_vectors(const mg_context *context, const mg_product *x) {
     job.context = context;
     job.product = x;
     mg_share_rows(&job.shares, x->n, 16, bytes, mg_pool_workers(context->pool));
-    mg_dispatch(context, bytes >= 4 * MG_SERIAL_BYTES, vector_worker, &job);
+    int is_long = x->m > 2 && 2.0 * (double)(x->m * x->n * x->k) >= MG_SERIAL_FLOPS;
+    mg_dispatch(context, is_long || bytes >= 4 * MG_SERIAL_BYTES, vector_worker, &job);
 }
 
 static size_t depth_part(const mg_kernels *f, const mg_product *x) {

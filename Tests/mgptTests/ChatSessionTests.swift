@@ -165,15 +165,20 @@ private struct Dialogue {
 
   /// Ctrl-C while the message is taken in.
   @Test func stoppedBeforeTheAnswer() throws {
-    let dialogue = try Dialogue()
-    dialogue.answers = ["", " b"]
+    let dialogue = try Dialogue(context: 60) { $0.maxTokens = 10 }
+    dialogue.answers = [" a", "", " b"]
+    _ = dialogue.say("w")
     dialogue.end = .cancelled
+    let notices = dialogue.say("12345678901234567890")
     #expect(
-      dialogue.say("x") == ["[stopped before the answer began: the message is not remembered]"])
-    #expect(dialogue.shown == "" && dialogue.session.conversation.turns.isEmpty)
+      notices == [
+        "[forgot the oldest 1 turn to make room]",
+        "[stopped before the answer began: the conversation is as it was]",
+      ])
+    #expect(dialogue.shown == "")
     dialogue.end = .stopString
     _ = dialogue.say("y")
-    #expect(dialogue.prompts[1] == "User: y\nAssistant:")
+    #expect(dialogue.prompts[2] == "User: w\nAssistant: a\nUser: y\nAssistant:")
   }
 
   @Test func controlCharactersAreNotShown() throws {

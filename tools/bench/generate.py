@@ -330,10 +330,9 @@ def print_row(result: dict) -> None:
         limit = figures["bar"] if figures else None
         cells.append(f"{limit}" if limit else "–")
         if what == "decode":
-            share = ours["share_of_bandwidth"] if ours else 0
-            cells.append(f"{100 * share:.0f} %" if ours else "–")
-            # Above 1 a cache holds the weights, and memory is not the limit.
-            is_limit = figures and share <= 1
+            cells.append(f"{100 * ours['share_of_bandwidth']:.0f} %" if ours else "–")
+            # A cache holds the weights of the smallest, and memory is not the limit.
+            is_limit = figures and result["shape"] != "tiny"
             cells.append(f"{figures['reading_ratio']:.2f}" if is_limit else "–")
     for key in ("file_bytes", "peak_rss_bytes"):
         cells.append(f"{ours[key] / 1e6:.0f}" if ours else "–")

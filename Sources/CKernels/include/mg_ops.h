@@ -60,9 +60,9 @@ enum { MG_FEW_ROWS = 8 }; /* see mg_product */
  *     c = finish(scale * a b + bias) [+ residual] [+ c]
  *
  * Sums run over k in order, in blocks whose size depends on k and the back end alone. Up to
- * MG_FEW_ROWS rows of form MG_NT with float32 operands run in the lanes of gemv_f32: other bits,
- * but the same for any number of workers, and for a row whatever rows are beside it. Needs
- * mg_matmul_scratch. */
+ * MG_FEW_ROWS rows of form MG_NT with float32 operands, with panels up to two, run in the lanes of
+ * gemv_f32: other bits, but the same for any number of workers, and for a row whatever rows are
+ * beside it there. Needs mg_matmul_scratch. */
 typedef struct {
     mg_form form;
     size_t m, n, k;
@@ -97,7 +97,7 @@ static inline mg_product mg_dense_product(mg_form form, size_t m, size_t n, size
 void mg_matmul(const mg_context *context, const mg_product *product);
 
 /* For many products with the same b: panels = that of `product`, mg_packed_count(...) floats, once.
- * The bits of c are those of more than MG_FEW_ROWS rows. */
+ * The bits of c are those of more than MG_FEW_ROWS rows, but for one or two. */
 void mg_pack_operand(const mg_context *context, const mg_product *product, float *panels);
 size_t mg_packed_count(const mg_kernels *kernels, size_t n, size_t k);
 

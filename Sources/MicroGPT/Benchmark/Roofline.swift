@@ -133,13 +133,6 @@ extension Compute {
 
   /// Measures how fast all threads together read `memory` again and again, in bytes per second: the
   /// mean of as many passes as `seconds` are long, at least one.
-  func measureReadBandwidth(of memory: UnsafeBufferPointer<Float>, seconds: Double) -> Double {
-    guard let start = memory.baseAddress else { return 0 }
-    return mg_bench_read_again(context, memory.count, start, seconds)
-  }
-
-  /// Measures how fast all threads together read `memory` again and again, in bytes per second: the
-  /// mean of as many passes as `seconds` are long, at least one.
   func measureReadBandwidth(of memory: Arena, seconds: Double) -> Double {
     mg_bench_read_again(context, memory.floats.count, memory.floats.baseAddress, seconds)
   }

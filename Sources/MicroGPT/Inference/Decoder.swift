@@ -37,8 +37,8 @@ final class Decoder {
   /// The longest common beginning of the old sequence and the new one stays in the cache and is not
   /// computed again, so that a turn of a conversation costs its own tokens only; nothing is kept of
   /// a sequence whose window has slid. Of more tokens than the context holds the last
-  /// `contextLength` count. *Throws* `PromptStopped` if `shouldStop` says so, which is asked before
-  /// each operation; whole chunks stay in the cache. *Requires*: at least one token.
+  /// `contextLength` count. *Throws* `PromptStopped` if `shouldStop` says so, which is asked again
+  /// and again; whole chunks stay in the cache. *Requires*: at least one token.
   func prefill(
     _ tokens: [Int32], unless shouldStop: () -> Bool = { false }
   ) throws -> UnsafeMutablePointer<Float> {

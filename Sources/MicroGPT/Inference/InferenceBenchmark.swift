@@ -51,7 +51,8 @@ public struct InferenceBenchmark: Sendable {
     public var weightBytesPerPass: Int
     /// Bytes of keys and values that one decoded token reads, in the mean.
     public var cacheBytesPerToken: Int
-    /// Bytes per second of reading memory on as many threads, in front of decodings.
+    /// Bytes per second of reading memory on as many threads, in front of decodings; 0 if memory
+    /// lacks.
     public var readings: SampleSummary
     /// Bytes per second that such a decoding reads over those of the reading in front of it; above
     /// 1 where a cache holds the model.
@@ -129,7 +130,8 @@ public struct InferenceBenchmark: Sendable {
       peakResidentByteCount: peak, baseByteCount: base, parameterCount: model.parameterCount,
       threads: compute.threadCount, backEnd: compute.backEnd)
     let bytes = Double(result.bytesPerToken * sequences * counts.decoded)
-    result.shares = SampleSummary(readings.map { bytes / $0.decodeSeconds / $0.rate })
+    result.shares = SampleSummary(
+      readings.map { $0.rate > 0 ? bytes / $0.decodeSeconds / $0.rate : 0 })
     return result
   }
 

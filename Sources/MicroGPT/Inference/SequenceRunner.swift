@@ -31,7 +31,7 @@ struct CachedGraph {
   ///
   /// Passes end where all rows have left: what later ones would have put into the caches is put
   /// there instead. With a filler, the one row of `sequence` may leave its state instead. Nil if
-  /// `shouldStop` said so, which several tokens ask in front of each operation.
+  /// `shouldStop` said so, which several tokens ask before each operation that is not of an exit.
   func run(
     _ filler: KeyFiller? = nil, _ sequence: CachedSequence? = nil,
     unless shouldStop: () -> Bool = { false }
@@ -146,6 +146,7 @@ final class SequenceRunner {
     var logits: UnsafeMutablePointer<Float>?
     var next = tokens.startIndex
     while next < tokens.endIndex {
+      if shouldStop() { throw PromptStopped() }
       makeRoom(in: sequence)
       let room = restarts ? contextLength - sequence.position : chunkLength
       let count = min(tokens.endIndex - next, chunkLength, room)

@@ -90,6 +90,7 @@ final class ChatSession {
   // MARK: Answers
 
   private func answer(_ message: String) throws {
+    let before = conversation
     let asked = try conversation.ask(message, maxTokens: options.maxTokens)
     if asked.forgotten > 0 {
       notice("[forgot the oldest \(counted(asked.forgotten, "turn")) to make room]")
@@ -108,7 +109,8 @@ final class ChatSession {
       })
     shown.finish()
     if result.end == .cancelled && tokens.isEmpty {
-      return notice("[stopped before the answer began: the message is not remembered]")
+      conversation = before
+      return notice("[stopped before the answer began: the conversation is as it was]")
     }
     if result.end == .endToken { tokens.removeLast() }
     try conversation.add(message: message, answer: shown.bytes, generated: tokens)

@@ -96,12 +96,12 @@ private func summary(
   let prefill = results.reduce(0) { $0 + $1.prefillSeconds }
   let decode = results.reduce(0) { $0 + $1.decodeSeconds }
   // Each sample's first token comes from the prefill's logits.
-  let decoded = max(tokens - results.count, 0)
+  let decoded = tokens - results.count { $0.tokenCount > 0 }
   let promptTime = prefill < 1 ? milliseconds(prefill) : Format.duration(prefill)
-  let isCut = results.contains { $0.end == .cancelled && $0.tokenCount == 0 }
-  let whole = counted(prompt, "prompt token")
-  var line = isCut ? "stopped in \(whole) after \(promptTime)" : "\(whole) in \(promptTime)"
-  line += ", \(tokens) generated"
+  var line = "\(counted(prompt, "prompt token")) in \(promptTime), \(tokens) generated"
+  if let last = results.last, last.end == .cancelled && last.tokenCount == 0 {
+    line = "stopped in the prompt after " + line
+  }
   if decode > 0 && decoded > 0 {
     line += " at \(Format.rate(Double(decoded) / decode)) tokens/s"
   }
